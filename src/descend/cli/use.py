@@ -1,0 +1,110 @@
+"""``descend evaluate`` and ``descend predict``: what a trained network is worth, and what it answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from descend.cli.arguments import Place, parse
+from descend.cli.train import description_of, folder_of
+from descend.cli.wrong import Wrong
+
+TABLES = {".csv": ",", ".tsv": "\t"}
+"""Files that hold one example a row, and what parts their columns."""
+TOGETHER = 256
+"""Examples that go through the network at once."""
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    run: Place[Path]
+    """Folder of the run."""
+    split: Literal["test", "valid", "train"] = "test"
+    """Which part of the run's data."""
+    json: bool = False
+    """Print JSON, for machines."""
+
+
+def evaluate(words: Sequence[str]) -> None:
+    """Score the kept model of a run on a split of its data."""
+    form = parse(Evaluating, words, "descend evaluate", "Score the kept model of a run on a split of its data.")
+    folder = folder_of(form.run)
+    written = description_of(folder).get("recipe")
+    if not written:
+        raise Wrong(f"the run in {folder} was not made by a recipe, so its data are not known here: "
+                    f"descend.load({str(folder)!r}).evaluate(data)")
+    from descend.engine import load
+    from descend.engine.recipe import rebuild
+
+    predictor = load(folder)
+    experiment, _ = rebuild(written)
+    data = getattr(experiment.data, form.split, None)
+    if data is None:
+        raise Wrong(f"the data of {folder} have no {form.split} split")
+    found = predictor.evaluate(data)
+    if form.json:
+        print(json.dumps({"split": form.split, "samples": found.samples, "scores": found.scores, **found.tables}))
+        return
+    print(f"{form.split} split, {found.samples:,} samples, {found.seconds:.2f} s")
+    width = max(map(len, found.scores))
+    for name, value in found.scores.items():
+        print(f"  {name:{width}}  {value:.4f}")
+
+
+@dataclass(frozen=True)
+class Predicting:
+    run: Place[Path]
+    """Folder of the run, or of a model."""
+    files: Place[Annotated[tuple[Path, ...], tyro.conf.arg(name="file")]]
+    """Pictures, or tables (.csv, .tsv, .parquet) with one example a row."""
+    json: bool = False
+    """Print one JSON object a line, for machines."""
+
+
+def predict(words: Sequence[str]) -> None:
+    """One answer a line for every file, or every row of a table."""
+    about = "Answer for pictures, or for the rows of a table; one answer a line."
+    form = parse(Predicting, words, "descend predict", about)
+    if not form.files:
+        raise Wrong(f"name what to answer for: descend predict {form.run} FILE")
+    missing = next((file for file in form.files if not file.is_file()), None)
+    if missing is not None:
+        raise Wrong(f"there is no file {missing}")
+    folder = folder_of(form.run)
+    from descend.engine import load
+
+    predictor = load(folder)
+    examples = (example for file in form.files for example in _examples(file))
+    while part := list(islice(examples, TOGETHER)):
+        for (name, _), answer in zip(part, predictor.predict([raw for _, raw in part]), strict=True):
+            print(json.dumps({"input": name, **answer}) if form.json else f"{name}: {_said(answer)}", flush=True)
+
+
+def _examples(file: Path) -> Iterator[tuple[str, Any]]:
+    """(name, raw example) of a file: itself, or its rows."""
+    if file.suffix in TABLES:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            # The header is line 1, so that the number is the line an editor shows.
+            for number, row in enumerate(csv.DictReader(text, delimiter=TABLES[file.suffix]), 2):
+                yield f"{file}:{number}", row
+    elif file.suffix == ".parquet":
+        from pyarrow import parquet
+
+        for number, row in enumerate(parquet.read_table(file).to_pylist(), 1):
+            yield f"{file}:{number}", row
+    else:
+        yield str(file), file
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    if "label" in answer and "confidence" in answer:
+        return f"{answer['label']} ({answer['confidence']:.1%})"
+    return ", ".join(f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+                     for name, value in answer.items())

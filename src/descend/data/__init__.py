@@ -1,0 +1,43 @@
+"""Batches, streams, data sets, codecs, augmentation."""
+
+from descend.data import datasets
+from descend.data.augment import Affine, Augment, Compose, Cutout, Flip, Light, RandomCrop
+from descend.data.batch import Batch
+from descend.data.codecs import Category, Codec, Column, Date, ImageCodec, Number, TableCodec
+from descend.data.data import Data, Files, Tensors
+from descend.data.errors import BadData
+from descend.data.loader import Loader
+from descend.data.replay import Actor, Environment, Replay
+from descend.data.splits import Splits, split
+from descend.data.stream import Stream, Zip
+
+__all__ = [
+    "Actor",
+    "Affine",
+    "Augment",
+    "BadData",
+    "Batch",
+    "Category",
+    "Codec",
+    "Column",
+    "Compose",
+    "Cutout",
+    "Data",
+    "Date",
+    "Environment",
+    "Files",
+    "Flip",
+    "ImageCodec",
+    "Light",
+    "Loader",
+    "Number",
+    "RandomCrop",
+    "Replay",
+    "Splits",
+    "Stream",
+    "TableCodec",
+    "Tensors",
+    "Zip",
+    "datasets",
+    "split",
+]

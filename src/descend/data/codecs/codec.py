@@ -1,0 +1,56 @@
+"""Codecs: a raw example to tensors, an output to an answer a person reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from descend.data.errors import BadData
+
+
+class Codec(ABC):
+    """Plain data: a codec stores its constructor's arguments verbatim and is rebuilt from them.
+
+    What it learns from data (means, categories) it learns in a classmethod ``fit``, from training rows only.
+
+    Attributes:
+        labels: the classes' names, where the answer is a class; else None.
+    """
+
+    labels: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def encode(self, raw: Any) -> dict[str, Tensor]:
+        """One example's tensors, without a batch axis, named as the network's inputs.
+
+        Raises:
+            BadData: it cannot be read.
+        """
+
+    @abstractmethod
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """The answer to one example's output."""
+
+
+def best_labels(labels: tuple[str, ...], probabilities: Tensor, most: int = 5) -> dict[str, Any]:
+    """Class probabilities as an answer: the label, its probability, and the likeliest few."""
+    values, places = probabilities.sort(descending=True)
+    top = [[labels[i], round(v, 4)] for v, i in zip(values.tolist()[:most], places.tolist()[:most], strict=True)]
+    return {"label": top[0][0], "confidence": top[0][1], "top": top}
+
+
+def classes_of(values: list[str], where: str) -> tuple[str, ...]:
+    """The classes among training labels, sorted; numbers by their value.
+
+    Raises:
+        BadData: there is one class only.
+    """
+    found = set(values)
+    if len(found) < 2:
+        raise BadData(f"{where} holds one class only ({', '.join(found) or 'none'}): there is nothing to tell apart")
+    try:
+        return tuple(sorted(found, key=float))
+    except ValueError:
+        return tuple(sorted(found))

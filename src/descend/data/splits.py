@@ -1,0 +1,103 @@
+"""Training, validation and test samples, and the codec that made them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from descend.data.codecs.codec import Codec
+from descend.data.data import Data, Tensors
+from descend.data.errors import BadData
+from descend.functional import keyed
+
+
+@dataclass
+class Splits:
+    """What a data set function returns.
+
+    Attributes:
+        train, valid, test: what is learned from; what chooses the best epoch; what is looked at once, at the end.
+        codec: fitted on ``train``.
+        name: of the data set.
+    """
+
+    train: Data
+    valid: Data
+    test: Data
+    codec: Any
+    name: str
+
+    def __post_init__(self) -> None:
+        classes = self.codec.labels
+        for part in ("train", "valid", "test") if classes else ():
+            data = getattr(self, part)
+            if isinstance(data, Tensors):
+                check_labels(data.tensors["target"], len(classes), f"{self.name}: {part}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example's ``x``."""
+        return self.codec.shape
+
+    @property
+    def features(self) -> int:
+        """How many numbers one example's ``x`` holds."""
+        return math.prod(self.shape)
+
+    @property
+    def classes(self) -> int:
+        return len(self.codec.labels)
+
+    def fingerprint(self) -> str:
+        return "-".join(data.fingerprint() for data in (self.train, self.valid, self.test))
+
+    def shuffled(self, seed: int = 0) -> Splits:
+        """The same with the training labels in a random order: what learns from it must score at chance."""
+        if not isinstance(self.train, Tensors):
+            raise ValueError("labels are shuffled in memory: call in_memory() on the files first")
+        tensors = dict(self.train.tensors)
+        tensors["target"] = tensors["target"][keyed.permutation(len(self.train), seed)]
+        return replace(self, train=Tensors(**tensors), name=f"{self.name}, labels shuffled")
+
+
+def check_labels(target: Int[Tensor, "n"], classes: int, where: str) -> None:
+    """Refuse class numbers outside 0 … classes-1, and data of one class only.
+
+    Raises:
+        BadData: naming the first sample that is wrong.
+    """
+    wrong = ((target < 0) | (target >= classes)).nonzero().flatten()
+    if len(wrong):
+        first = int(wrong[0])
+        raise BadData(f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first}; "
+                      f"with {classes} classes a label is 0 … {classes - 1}")
+    if classes < 2:
+        raise BadData(f"{where}: one class only; there is nothing to tell apart")
+
+
+def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor, "n"] | None = None) -> list[Tensor]:
+    """The numbers 0 … n-1 in disjoint parts of these fractions, by key; with ``classes``, of each class alike.
+
+    Raises:
+        BadData: a part would be empty.
+    """
+    groups = [torch.arange(n)] if classes is None else [(classes == c).nonzero().flatten() for c in classes.unique()]
+    parts: list[list[Tensor]] = [[] for _ in fractions]
+    for number, group in enumerate(groups):
+        order = group[keyed.permutation(len(group), *keys, number)]
+        bounds = [round(len(group) * sum(fractions[:i])) for i in range(1, len(fractions))]
+        for part, piece in zip(parts, order.tensor_split(bounds), strict=True):
+            part.append(piece)
+    found = [torch.cat(part).sort().values for part in parts]
+    if any(len(part) == 0 for part in found):
+        said = " / ".join(f"{fraction:g}" for fraction in fractions)
+        raise BadData(f"{n} samples cannot be split {said}: a part would be empty; give more samples")
+    return found
+
+
+__all__ = ["Codec", "Splits", "check_labels", "split"]

@@ -1,0 +1,6 @@
+"""Stateless tensor maths."""
+
+from descend.functional import keyed
+from descend.functional.mean import Mean, Term
+
+__all__ = ["Mean", "Term", "keyed"]

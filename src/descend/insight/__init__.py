@@ -1,0 +1,5 @@
+"""Looking at runs."""
+
+from descend.insight.report import report
+
+__all__ = ["report"]

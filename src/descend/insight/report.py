@@ -1,0 +1,260 @@
+"""A run on one page: one HTML file made of the run folder's own files, readable offline, on a phone, in the dark.
+
+    run.json       what was run
+    metrics.jsonl  the curves
+    scores.json    what was reached; missing where the run has not ended
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from descend.insight.charts import Curve, bar, chart, heat
+from descend.insight.diagnosis import Line, confused, diagnose, interval, series
+
+LARGEST = 40
+"""Classes of the largest confusion matrix that is drawn; of a larger one the worst mistakes are listed."""
+
+
+def report(folder: str | Path, ended: str = "") -> Path:
+    """Write ``report.html`` into a run's folder and return its path.
+
+    A run that is unfinished, diverged, or has no validation split is reported as far as its files go.
+
+    Args:
+        folder: of the run.
+        ended: what cut the run short, in words.
+
+    Raises:
+        ValueError: the folder holds no run.
+    """
+    folder = Path(folder)
+    run = _json(folder / "run.json")
+    if not run:
+        raise ValueError(f"{folder} holds no run: there is no run.json that can be read in it")
+    page = _page(folder, run, _lines(folder / "metrics.jsonl"), _json(folder / "scores.json"), ended)
+    path, unfinished = folder / "report.html", folder / ".report.html.unfinished"
+    unfinished.write_text(page, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: Mapping[str, Any], ended: str) -> str:
+    recipe = run.get("recipe") or {}
+    name = str(recipe.get("name") or "run")
+    findings = diagnose(lines, scores, run, ended)
+    sections = [
+        _section("Diagnosis", f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in findings)}</ul>"),
+        _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
+        _section("Scores", _scores(scores)),
+        _section("Confusion on the test split", _confusion(scores)),
+        _section("Where the time went", _time(scores)),
+        _section("How it was made", _made(run, folder)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(name)} · {escape(folder.name)}</title><style>{STYLE}</style>\n<main>"
+        f"<header><p class=path>{escape(folder.name)}</p><h1>{escape(name)}</h1>"
+        f"{_headline(run, lines, scores)}</header>\n"
+        + "\n".join(sections) + "\n</main></html>\n"
+    )
+
+
+def _headline(run: Mapping[str, Any], lines: Sequence[Line], scores: Mapping[str, Any]) -> str:
+    """The score and its certainty, and a few facts beside it."""
+    cards = []
+    metric = (scores.get("goal") or {}).get("metric")
+    split = next((s for s in ("test", "valid") if metric in (scores.get(s) or {})), None)
+    if split:
+        value, n = scores[split][metric], (run.get("data") or {}).get(split)
+        under = f"{metric} on the {split} split"
+        if metric == "accuracy" and isinstance(n, int) and n > 0 and 0 <= value <= 1:
+            low, high = interval(value, n)
+            under += f"; 95 % interval {low:.3f} to {high:.3f} from {n:,} samples"
+        cards.append((f"{value:.4g}", under))
+    else:
+        step = lines[-1].get("step", 0) if lines else 0
+        cards.append((f"step {step:,}", f"of {run.get('steps') or '?'}; not scored yet"))
+    seconds = scores.get("seconds") or {}
+    if seconds.get("total"):
+        rate = scores.get("samples_per_s")
+        cards.append((_duration(seconds["total"]), f"{rate:,.0f} samples/s" if rate else "in all"))
+    if scores.get("parameters"):
+        cards.append((f"{scores['parameters']:,}", "parameters"))
+    return '<div class="cards">' + "".join(
+        f"<div><strong>{escape(big)}</strong><span>{escape(small)}</span></div>" for big, small in cards) + "</div>"
+
+
+def _charts(lines: Sequence[Line], scores: Mapping[str, Any]) -> str:
+    metric = (scores.get("goal") or {}).get("metric")
+    best = (scores.get("best") or {}).get("step")
+    names = dict.fromkeys(name for line in lines for name in line)
+    # An unfinished run has no scores.json, so its goal is not known: everything measured is shown.
+    watched = [metric] if metric else [name[6:] for name in names if name.startswith("valid/")]
+    drawn = [chart("Loss", [Curve("train", series(lines, "train/loss"), 1),
+                            Curve("validation", series(lines, "valid/loss"), 2, best)])]
+    drawn += [chart(name.capitalize(), [Curve("train", series(lines, f"train/{name}"), 1),
+                                        Curve("validation", series(lines, f"valid/{name}"), 2, best)])
+              for name in watched if name != "loss"]
+    parts = [name for name in names if name.startswith("train/") and name[6:] not in ("loss", *watched)]
+    drawn += [chart(name, [Curve(name, series(lines, name), 1)]) for name in parts]
+    rates = [name for name in names if name == "lr" or name.startswith("lr/")]
+    drawn.append(chart("Learning rate", [Curve(name, series(lines, name), i) for i, name in enumerate(rates, 1)]))
+    drawn.append(chart("Samples per second", [Curve("samples/s", series(lines, "samples_per_s"), 1)]))
+    return "".join(drawn)
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    splits = [split for split in ("valid", "test") if scores.get(split)]
+    if not splits:
+        return ""
+    names = dict.fromkeys(name for split in splits for name in scores[split])
+    goal = scores.get("goal") or {}
+    titles = {"valid": "validation", "test": "test"}
+    head = "".join(f"<th scope=col>{titles[split]}</th>" for split in splits)
+    rows = []
+    for name in names:
+        cells = "".join(f"<td>{_figure(scores[split].get(name))}</td>" for split in splits)
+        better = {"max": " <small>higher is better</small>", "min": " <small>lower is better</small>"}
+        note = better.get(goal.get("mode", ""), "") if name == goal.get("metric") else ""
+        rows.append(f"<tr><th scope=row>{escape(name)}{note}</th>{cells}</tr>")
+    best = scores.get("best") or {}
+    kept = (f"<p>The kept model is that of step {best['step']:,}, the best on the validation split; the test split was "
+            "looked at once, after that.</p>") if "valid" in splits and best.get("step") else ""
+    table = f'<table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<div class="wide">{table}</div>{kept}'
+
+
+def _confusion(scores: Mapping[str, Any]) -> str:
+    matrix = scores.get("confusion")
+    if not matrix:
+        return ""
+    names = [str(name) for name in scores.get("classes") or range(len(matrix))]
+    if len(names) != len(matrix):
+        names = [str(i) for i in range(len(matrix))]
+    worst = "; ".join(f"{a} taken for {b} ({n:g} times)" for a, b, n in confused(matrix, names)) or "none"
+    drawn = "<p>Rows are the truth, columns the answer.</p>" + heat(matrix, names) if len(matrix) <= LARGEST else ""
+    return f"{drawn}<p>Most frequent mistakes: {escape(worst)}.</p>"
+
+
+def _time(scores: Mapping[str, Any]) -> str:
+    seconds = dict(scores.get("seconds") or {})
+    total = seconds.pop("total", None)
+    if not total:
+        return ""
+    return f"<p>{_duration(total)} in all.</p>" + bar(seconds, "s")
+
+
+def _made(run: Mapping[str, Any], folder: Path) -> str:
+    recipe, compute, data = run.get("recipe") or {}, dict(run.get("compute") or {}), run.get("data") or {}
+    notes = compute.pop("notes", [])
+    arguments = {name: _plain(value) for name, value in (recipe.get("arguments") or {}).items()}
+    splits = [f"{split} {data[split]:,}" for split in ("train", "valid", "test") if split in data]
+    rows = {
+        "recipe": recipe.get("source"),
+        **arguments,
+        "seed": recipe.get("seed", run.get("seed")),
+        "steps": run.get("steps"),
+        "batch": run.get("batch"),
+        "data": ", ".join([str(data.get("name", "?")), *splits]),
+        "fingerprint": data.get("fingerprint"),
+        "compute": ", ".join(f"{name} {value}" for name, value in compute.items() if value is not None),
+        **({"notes": "; ".join(map(str, notes))} if notes else {}),
+        "versions": ", ".join(f"{name} {value}" for name, value in (run.get("versions") or {}).items()),
+        "commit": run.get("commit"),
+    }
+    body = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(_shown(value))}</td></tr>"
+                   for name, value in rows.items() if value is not None)
+    again = f"<p>To do it again:</p><pre>{escape(command(run))}</pre>" if recipe else ""
+    return f'<div class="wide"><table class="facts">{body}</table></div>{again}'
+
+
+def command(run: Mapping[str, Any]) -> str:
+    """The line that repeats a run."""
+    recipe, compute = run["recipe"], run.get("compute") or {}
+    source = Path(str(recipe.get("source", "")))
+    words = ["descend", "train", recipe["name"] if source.parent.parts[-2:] == ("descend", "recipes") else str(source)]
+    for name, value in recipe.get("arguments", {}).items():
+        words += _words("--" + name.replace("_", "-"), _plain(value))
+    words += ["--seed", str(recipe.get("seed", 0))]
+    if run.get("steps") is not None and "steps" not in recipe.get("arguments", {}):
+        words += ["--steps", str(run["steps"])]
+    usual = {"device": "cpu", "precision": "float32", "compile": False, "micro": 1, "ranks": 1}
+    for name, value in usual.items():
+        if name in compute and compute[name] != value:
+            words += _words(f"--{name}", compute[name])
+    return shlex.join(words)
+
+
+def _words(option: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [option if value else f"--no-{option[2:]}"]
+    if isinstance(value, list):
+        return [option, *map(str, value)]
+    return [option, str(value)]
+
+
+def _plain(value: Any) -> Any:
+    """An argument as run.json holds it ({"tuple": [128, 64]}, {"path": "x.csv"}) as plain values."""
+    if isinstance(value, dict) and len(value) == 1:
+        (kind, inner), = value.items()
+        if kind == "tuple":
+            return [_plain(each) for each in inner]
+        if kind in ("path", "float", "function"):
+            return inner
+    return value
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(_shown, value)) if isinstance(value, list) else str(value)
+
+
+def _figure(value: Any) -> str:
+    return escape(f"{value:.4g}" if isinstance(value, int | float) else "–" if value is None else str(value))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _section(title: str, inside: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{inside}</section>" if inside else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lines(path: Path) -> list[Line]:
+    """The log; the line that was being written when a process was killed is left out."""
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            read = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(read, dict) and isinstance(read.get("step"), int):
+            found.append(read)
+    return found
+
+
+STYLE = (Path(__file__).parent / "report.css").read_text("utf-8")

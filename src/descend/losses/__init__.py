@@ -1,0 +1,23 @@
+"""Pure functions: tensors in, `Mean` out."""
+
+from descend.losses.classification import binary_cross_entropy, binary_hinge, cross_entropy, dice, focal, hinge, kl
+from descend.losses.embedding import contrastive, cosine, info_nce, triplet
+from descend.losses.regression import huber, mae, mse, quantile
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_hinge",
+    "contrastive",
+    "cosine",
+    "cross_entropy",
+    "dice",
+    "focal",
+    "hinge",
+    "huber",
+    "info_nce",
+    "kl",
+    "mae",
+    "mse",
+    "quantile",
+    "triplet",
+]

@@ -1,0 +1,95 @@
+"""Losses whose target is a class, or several yes-or-no answers."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from descend.functional import Mean
+from descend.losses.shapes import same_shape
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch classes *places"],
+    target: Int[Tensor, "batch *places"],
+    weight: Float[Tensor, "classes"] | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+) -> Mean:
+    """-log softmax(logits)[target], averaged over the targets that are not ignored, each counting its class's weight.
+
+    Args:
+        weight: of each class; all 1 if None.
+        label_smoothing: share of the target spread over all classes, 0 … 1 (Szegedy et al. 2016, section 7).
+        ignore_index: targets of this value teach nothing and count nothing.
+    """
+    total = functional.cross_entropy(
+        logits, target, weight, ignore_index=ignore_index, reduction="sum", label_smoothing=label_smoothing
+    )
+    kept = target != ignore_index
+    return Mean(total, kept.sum() if weight is None else (weight[target.clamp(min=0)] * kept).sum())
+
+
+def binary_cross_entropy(
+    logits: Float[Tensor, "*shape"],
+    target: Float[Tensor, "*shape"],
+    pos_weight: Float[Tensor, "..."] | None = None,
+    label_smoothing: float = 0.0,
+) -> Mean:
+    """-[y log σ(logit) + (1-y) log(1-σ(logit))], averaged over all answers; targets in [0, 1].
+
+    Args:
+        pos_weight: how much more a yes counts than a no, broadcast over the last axes.
+        label_smoothing: targets are drawn towards ½ by this share, 0 … 1.
+    """
+    same_shape(logits, target)
+    target = target * (1 - label_smoothing) + 0.5 * label_smoothing
+    total = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight, reduction="sum")
+    return Mean(total, logits.numel())
+
+
+def hinge(scores: Float[Tensor, "batch classes"], target: Int[Tensor, "batch"], margin: float = 1.0) -> Mean:
+    """max(0, margin + max_{j≠y} s_j - s_y): one class out of several (Crammer and Singer 2001, eq. 4)."""
+    right = scores.gather(1, target[:, None])
+    wrong = scores.scatter(1, target[:, None], -torch.inf).max(1, keepdim=True).values
+    return Mean.of((margin + wrong - right).clamp(min=0))
+
+
+def binary_hinge(scores: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"], margin: float = 1.0) -> Mean:
+    """max(0, margin - y·s) with targets -1 and +1 (Cortes and Vapnik 1995)."""
+    same_shape(scores, target)
+    return Mean.of((margin - target * scores).clamp(min=0))
+
+
+def focal(
+    logits: Float[Tensor, "batch classes *places"],
+    target: Int[Tensor, "batch *places"],
+    gamma: float = 2.0,
+    weight: Float[Tensor, "classes"] | None = None,
+) -> Mean:
+    """-(1-p)^γ log p of the true class, so that easy samples count little (Lin et al. 2017, eq. 5); γ ≥ 0."""
+    logs = functional.log_softmax(logits, 1).gather(1, target[:, None]).squeeze(1)
+    values = -((1 - logs.exp()) ** gamma) * logs
+    return Mean.of(values if weight is None else values * weight[target])
+
+
+def kl(logits: Float[Tensor, "batch classes"], target: Float[Tensor, "batch classes"]) -> Mean:
+    """KL(target ‖ softmax(logits)) = Σ t·(log t - log p), averaged over the batch; rows of target sum to 1
+    (Kullback and Leibler 1951)."""
+    same_shape(logits, target)
+    total = functional.kl_div(functional.log_softmax(logits, 1), target, reduction="sum")
+    return Mean(total, len(logits))
+
+
+def dice(
+    logits: Float[Tensor, "batch classes *places"], target: Int[Tensor, "batch *places"], smooth: float = 1.0
+) -> Mean:
+    """1 - (2 Σ p·y + s) / (Σ p + Σ y + s), averaged over the classes, the sums over all places of the whole batch
+    (Milletari et al. 2016, eq. 8, without squares). The batch is one quantity, so it must not be split: ``coupled``."""
+    truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    axes = [0, *range(2, logits.ndim)]
+    p = logits.softmax(1)
+    overlap = (2 * (p * truth).sum(axes) + smooth) / (p.sum(axes) + truth.sum(axes) + smooth)
+    return Mean((1 - overlap).sum(), logits.shape[1], coupled=True)

@@ -1,0 +1,7 @@
+"""One architecture family a file."""
+
+from descend.models.mlp import MLP
+from descend.models.table import TableNet
+from descend.models.vision import LeNet, ResNet, resnet18, resnet20, resnet32, resnet44, resnet56
+
+__all__ = ["MLP", "LeNet", "ResNet", "TableNet", "resnet18", "resnet20", "resnet32", "resnet44", "resnet56"]

@@ -1,0 +1,67 @@
+"""Activations: torch's own, and the few it lacks.
+
+| name | formula | source |
+|---|---|---|
+| `Sigmoid`, `Tanh`, `Softmax` | 1/(1+e⁻ˣ), tanh x, eˣⁱ/Σeˣʲ | |
+| `ReLU`, `LeakyReLU`, `PReLU` | max(0, x), max(ax, x), the same with a learned | Nair 2010, Maas 2013, He 2015 |
+| `ELU`, `SELU` | x or α(eˣ-1), the same scaled to keep mean 0 and variance 1 | Clevert 2016, Klambauer 2017 |
+| `GELU`, `SiLU`, `Mish` | x·Φ(x), x·σ(x), x·tanh(softplus x) | Hendrycks 2016, Elfwing 2018, Misra 2019 |
+| `SquaredReLU` | max(0, x)² | So 2021 |
+| `Gated` | a · f(b), where x = [a, b] | Dauphin 2017, Shazeer 2020 |
+"""
+
+import copy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+
+
+class SquaredReLU(nn.Module):
+    """max(0, x)² (So et al. 2021, "Primer", section 4)."""
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return torch.relu(x).square()
+
+
+class Gated(nn.Module):
+    """a · f(b), where a and b are the halves of the last axis: the GLU family (Shazeer 2020, eq. 5 and 6).
+
+    Args:
+        activation: f. A sigmoid makes GLU, ReLU makes ReGLU, GELU GEGLU, SiLU SwiGLU.
+    """
+
+    def __init__(self, activation: nn.Module):
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "*shape two_width"]) -> Float[Tensor, "*shape width"]:
+        a, b = x.chunk(2, dim=-1)
+        return a * self.activation(b)
+
+
+def each(activation: nn.Module) -> nn.Module:
+    """The activation for one more layer: parameters of its own where it has any, else the same object."""
+    return copy.deepcopy(activation) if any(True for _ in activation.parameters()) else activation
+
+
+def glu() -> Gated:
+    """a · σ(b) (Dauphin et al. 2017)."""
+    return Gated(Sigmoid())
+
+
+def reglu() -> Gated:
+    return Gated(ReLU())
+
+
+def geglu() -> Gated:
+    return Gated(GELU())
+
+
+def swiglu() -> Gated:
+    return Gated(SiLU())
+
+
+__all__ = ["ELU", "GELU", "SELU", "Gated", "LeakyReLU", "Mish", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
+           "SquaredReLU", "Tanh", "each", "geglu", "glu", "reglu", "swiglu"]

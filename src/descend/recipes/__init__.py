@@ -1,0 +1,1 @@
+"""One page each: a function whose signature is its configuration."""

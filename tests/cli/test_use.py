@@ -1,0 +1,83 @@
+"""Evaluating and predicting from a run's folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from descend.cli.main import main
+
+PAGE = str(Path(__file__).parent / "page.py")
+SEVEN = Path(__file__).parents[2] / "examples" / "seven.png"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny-1"
+    assert main(["train", PAGE, "--epochs", "15", "--hidden", "64", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_evaluate_gives_the_scores_of_the_run(run, capsys):
+    scores = json.loads((run / "scores.json").read_text())
+    for split in ("test", "valid"):
+        assert main(["evaluate", str(run), "--split", split, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["scores"] == pytest.approx(scores[split], abs=1e-6)
+        assert found["samples"] == json.loads((run / "run.json").read_text())["data"][split]
+    assert found["split"] == "valid"
+    assert main(["evaluate", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("test split, ")
+    assert f"accuracy  {scores['test']['accuracy']:.4f}" in said
+
+
+@pytest.mark.parametrize("inside", ["", "model"])
+def test_predict_reads_a_picture_from_a_run_or_a_model(run, inside, capsys):
+    assert main(["predict", str(run / inside), str(SEVEN), str(SEVEN)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{SEVEN}: 7 (")
+
+
+def test_predict_as_json(run, capsys):
+    assert main(["predict", str(run), str(SEVEN), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["input"] == str(SEVEN)
+    assert found["label"] == "7"
+    assert 0.3 < found["confidence"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["predict", "RUN"], 2, "name what to answer for"),
+        (["predict", "RUN", "no.png"], 2, "there is no file no.png"),
+        (["predict", "runs/nothing", "no.png"], 2, "there is no"),
+        (["predict", "RUN", PAGE], 3, "page.py"),
+        (["predict", "EMPTY", PAGE], 3, "holds no model"),
+        (["evaluate", "EMPTY"], 2, "holds no run"),
+        (["evaluate", "RUN", "--split", "tests"], 2, "did you mean 'test'"),
+    ],
+)
+def test_wrong_words(run, words, code, message, capsys, tmp_path):
+    words = [{"RUN": str(run), "EMPTY": str(tmp_path)}.get(word, word) for word in words]
+    assert main(words) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_predict_answers_every_row_of_a_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i % 7},{'ab'[i % 2]},{'yes' if i % 2 else 'no'}" for i in range(300)]
+    Path("some.csv").write_text("\n".join(["size,kind,answer", *rows]))
+    assert main(["train", "table", "--data", "some.csv", "--target", "answer", "--epochs", "30", "--out", "r"]) == 0
+    capsys.readouterr()
+    Path("new.csv").write_text("size,kind\n3,b\n2,a\n,b\n")
+    assert main(["predict", "r", "new.csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[0] for line in lines] == ["new.csv:2: yes", "new.csv:3: no", "new.csv:4: yes"]
+    Path("bad.csv").write_text("size\n3\n")
+    assert main(["predict", "r", "bad.csv"]) == 3
+    assert "kind" in capsys.readouterr().err

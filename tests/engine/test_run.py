@@ -1,0 +1,49 @@
+"""A run's folder: one process, one description, a journal without torn lines."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from descend.engine import Run, UsageError
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    with Run.create(tmp_path / "run", {"seed": 1}):
+        pass
+    with pytest.raises(UsageError, match="already holds a run.*descend resume"):
+        Run.create(tmp_path / "run", {})
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"seed": 1}
+
+
+def test_two_processes_in_one_folder_are_refused(tmp_path):
+    program = "import sys\nfrom pathlib import Path\nfrom descend.engine import Run\nRun.open(Path(sys.argv[1]))"
+    with Run.create(tmp_path, {"seed": 1}):
+        done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert "another process (pid" in done.stderr
+    Run.open(tmp_path).close()
+
+
+def test_no_run_and_a_broken_run(tmp_path):
+    with pytest.raises(UsageError, match="holds no run"):
+        Run.open(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UsageError, match="is not JSON"):
+        Run.open(tmp_path)
+
+
+def test_rewinding_drops_later_and_torn_lines(tmp_path):
+    with Run.create(tmp_path, {}) as run:
+        for step in (5, 10, 15):
+            run.log({"step": step})
+        with (tmp_path / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 2')
+        run.rewind(10)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 5}\n{"step": 10}\n'
+
+
+def test_notes_are_kept(tmp_path):
+    with Run.create(tmp_path, {"compute": {"notes": []}}) as run:
+        run.note("torch.compile: compiled")
+        assert run.description["compute"]["notes"] == ["torch.compile: compiled"]

@@ -1,0 +1,36 @@
+"""Metrics against formulas written out."""
+
+import torch
+
+from descend.functional import Mean
+from descend.metrics import Accuracy, Confusion, MeanLoss
+
+
+def test_the_mean_loss_keeps_counts_apart_for_any_batch_size():
+    generator = torch.Generator().manual_seed(0)
+    values, marked = torch.rand(50, generator=generator), torch.rand(50, generator=generator) > 0.8
+    expected = values.mean() + 2 * values[marked].mean()
+    for size in (1, 7, 50):
+        metric = MeanLoss()
+        for part, some in zip(values.split(size), marked.split(size), strict=True):
+            metric.update(Mean.of(part) + 2.0 * Mean(part[some].sum(), some.sum()))
+        torch.testing.assert_close(metric.compute(), expected)
+
+
+def test_a_reset_metric_starts_anew_with_another_number_of_terms():
+    metric = MeanLoss()
+    metric.update(Mean.of(torch.ones(3)) + Mean.of(torch.ones(3)))
+    metric.reset()
+    metric.update(Mean.of(torch.full((3,), 5.0)))
+    assert metric.compute() == 5
+
+
+def test_confusion_and_accuracy():
+    outputs = torch.eye(3)[torch.tensor([0, 1, 1, 2, 2, 2])]
+    target = torch.tensor([0, 0, 1, 2, 2, 1])
+    confusion, accuracy = Confusion(), Accuracy()
+    for rows in (slice(0, 4), slice(4, 6)):
+        confusion.update(outputs[rows], target[rows])
+        accuracy.update(outputs[rows], target[rows])
+    assert confusion.compute().tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 2]]
+    assert accuracy.compute() == 4 / 6

@@ -1,0 +1,85 @@
+"""Classify and Regress: units, metrics, and that they learn."""
+
+import pytest
+import torch
+
+from descend.data import Batch, Loader, Tensors
+from descend.engine import evaluate, fit
+from descend.functional import keyed
+from descend.models import MLP
+from descend.optim import AdamW
+from descend.tasks import Classify, Regress
+
+
+def _numbers(n=400):
+    x = torch.randn(n, 3, generator=keyed.generator(1))
+    return x, torch.stack([100 + 20 * x[:, 0] - 5 * x[:, 1], 3 * x[:, 2].square()], 1)
+
+
+def test_classify_gives_probabilities_and_counts():
+    x = torch.randn(300, 4, generator=keyed.generator(2))
+    data = Tensors(x=x, target=(x[:, 0] > 0).long() + (x[:, 1] > 1).long())
+    task = Classify(MLP(4, 16, out=3), AdamW(1e-2), label_smoothing=0.05)
+    fit(task, Loader(data, 50), steps=150)
+    found = evaluate(task, data)
+    assert found.scores["accuracy"] > 0.95
+    confusion = torch.tensor(found.tables["confusion"])
+    assert confusion.sum() == 300
+    assert confusion.diagonal().sum().item() / 300 == pytest.approx(found.scores["accuracy"])
+    torch.testing.assert_close(task.predict(x=x).sum(1), torch.ones(300))
+    smooth, plain = task.loss(Batch(x=x, target=data.gather(torch.arange(300))["target"])).value(), found.scores["loss"]
+    assert smooth > plain  # what is reported is the plain cross-entropy
+
+
+def test_class_weights_move_the_boundary():
+    x = torch.randn(400, 1, generator=keyed.generator(3))
+    noisy = (x[:, 0] + torch.randn(400, generator=keyed.generator(4)) > 1).long()
+    counts = []
+    for weights in (None, (1.0, 10.0)):
+        keyed.reseed(0)
+        task = Classify(MLP(1, 8, out=2), AdamW(1e-2), class_weights=weights)
+        fit(task, Loader(Tensors(x=x, target=noisy), 100), steps=100)
+        counts.append(int(task.predict(x=x).argmax(1).sum()))
+    assert counts[1] > 2 * counts[0]
+
+
+def test_regress_speaks_the_targets_own_units():
+    x, y = _numbers()
+    mean, std = tuple(y.mean(0).tolist()), tuple(y.std(0).tolist())
+    keyed.reseed(0)
+    task = Regress(MLP(3, 32, out=2), AdamW(1e-2), mean, std)
+    data = Tensors(x=x, target=y)
+    assert evaluate(task, data).scores["rmse"] > 10
+    fit(task, Loader(data, 50), steps=400)
+    found = evaluate(task, data, batch=7)
+    truth = (task.predict(x=x) - y).square().mean().sqrt().item()
+    assert found.scores["rmse"] == pytest.approx(truth, rel=1e-4)
+    assert found.scores["rmse"] < 1.5
+    assert found.scores["r2"] > 0.99
+    assert task.predict(x=x).mean(0)[0] == pytest.approx(mean[0], abs=1)
+
+
+def test_regress_takes_targets_without_an_axis():
+    x, y = _numbers()
+    task = Regress(MLP(3, 8, out=1), AdamW(1e-2), (100.0,), (20.0,))
+    flat = evaluate(task, Tensors(x=x, target=y[:, 0])).scores
+    assert flat == evaluate(task, Tensors(x=x, target=y[:, :1])).scores
+
+
+def test_quantiles_cover_what_they_say():
+    x = torch.randn(2000, 1, generator=keyed.generator(5))
+    y = x[:, 0] + 2 * torch.randn(2000, generator=keyed.generator(6))
+    keyed.reseed(0)
+    task = Regress(MLP(1, 16, out=3), AdamW(1e-2), (0.0,), (2.0,), quantiles=(0.1, 0.5, 0.9))
+    fit(task, Loader(Tensors(x=x, target=y), 200), steps=300)
+    low, middle, high = task.predict(x=x)[:, 0].unbind(1)
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert ((y >= low) & (y <= high)).float().mean().item() == pytest.approx(0.8, abs=0.05)
+    assert (y < middle).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("wrong", [{"quantiles": (0.5, 1.0)}, {"quantiles": ()}, {"std": (0.0,)}, {"mean": (1.0, 2.0)}])
+def test_wrong_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"quantiles are|one number a target"):
+        Regress(MLP(1, 2, out=1), AdamW(1e-2), **wrong)
