@@ -1,6 +1,12 @@
-"""The type checker of the test run: beartype, with an int where a float is asked for, as type checkers take it
-(PEP 484, the numeric tower)."""
+"""The type checker of the test run: beartype, taking what type checkers take.
 
-from beartype import BeartypeConf, beartype
+An int passes where a float is asked for (PEP 484, the numeric tower); any text stream passes for TextIO, pytest's own
+included, which has no name and no mode.
+"""
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+from io import TextIOBase
+from typing import TextIO
+
+from beartype import BeartypeConf, BeartypeHintOverrides, beartype
+
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=BeartypeHintOverrides({TextIO: TextIOBase})))

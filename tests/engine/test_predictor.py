@@ -146,7 +146,7 @@ def test_changed_and_missing_files_are_named(tmp_path):
     with pytest.raises(ModelError, match="not a model description"):
         load(folder)
     with pytest.raises(ModelError, match="holds no model"):
-        load(tmp_path)
+        load(tmp_path / "elsewhere")
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):

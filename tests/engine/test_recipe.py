@@ -23,7 +23,7 @@ def test_the_seed_keys_initialisation_and_leaves_the_generator_alone():
     before = torch.get_rng_state()
     first, again, other = page(seed=3), page(seed=3), page(seed=4)
     assert torch.equal(torch.get_rng_state(), before)
-    same, differs = ([torch.equal(a, b) for a, b in zip(first.task.parameters(), e.task.parameters(), strict=True)]
+    same, differs = ([torch.equal(a, b) for a, b in zip(first.task.parameters(), e.task.parameters(), strict=True) if a.ndim > 1]
                      for e in (again, other))
     assert all(same)
     assert not any(differs)
@@ -67,7 +67,7 @@ def test_no_recipe_several_recipes_no_file(tmp_path):
 
 def test_epochs_or_steps():
     with pytest.raises(UsageError, match="one of them"):
-        Experiment(Line(network(), SGD(0.1)), points())
+        Experiment(Line(network(), SGD(0.1)), Loader(points(), 16))
     with pytest.raises(TypeError, match="takes `seed` itself"):
         recipe(lambda seed=0: None)
 

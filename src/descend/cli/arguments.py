@@ -136,11 +136,12 @@ def _look_for_typos(words: Sequence[str], known: dict[str, Any], prog: str) -> N
 
 def _one_line(said: str, prog: str) -> str:
     """The message inside tyro's box, on one line."""
-    inside = []
+    inside: list[str] = []
     for line in (line.strip("│") for line in said.splitlines()[1:]):
-        if not line.strip(" ─╰╯"):
-            break
-        if not line.startswith(" " * 9):  # further in, tyro repeats an option's help
+        if not line.strip(" ─-╰╯"):  # a rule: the message lies before the second one
+            if inside:
+                break
+        elif not line.startswith(" " * 9):  # further in, tyro repeats an option's help
             inside.append(line.strip())
     text = re.sub(r"^Missing from (.*?):", r"`\1` needs", " ".join(inside))
     text = re.sub(r"^Unrecognized options: (.*)", rf"`{prog}` does not take the word(s) \1", text)

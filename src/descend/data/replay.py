@@ -8,7 +8,7 @@ environment is brought back by replaying its actions since the last reset.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from descend.data.stream import Stream
 from descend.functional import keyed
 
 
+@runtime_checkable
 class Environment(Protocol):
     """What an agent acts in: deterministic, given the seed of the reset and the actions since (gymnasium's shape)."""
 
@@ -31,6 +32,7 @@ class Environment(Protocol):
         ...
 
 
+@runtime_checkable
 class Actor(Protocol):
     """What a task that learns by acting offers."""
 

@@ -9,7 +9,7 @@ from descend.tasks import Classify
 
 @recipe
 def digits(
-    hidden: tuple[int, ...] = (128, 64), lr: float = 3e-3, batch: int = 64, epochs: int = 60, dropout: float = 0.1
+    hidden: tuple[int, ...] = (128, 64), lr: float = 1e-2, batch: int = 64, epochs: int = 30, dropout: float = 0.1
 ) -> Experiment:
     """Read handwritten digits with two hidden layers, as in every first course.
 
