@@ -53,10 +53,18 @@ class Row:
 
 BENCHMARK_README = "zalandoresearch/fashion-mnist, README, table of benchmarks"
 ROWS = [
-    Row("digits", ("digits",), "scikit-learn digits, 80/10/10 by key", "accuracy", "0.964 ± 0.014", "a plain run, issue"),
+    Row(
+        "digits", ("digits",), "scikit-learn digits, 80/10/10 by key", "accuracy", "0.964 ± 0.014", "a plain run, issue"
+    ),
     Row("fashion-mlp", ("fashion",), "Fashion-MNIST", "accuracy", "0.8833", BENCHMARK_README + " (MLP 256-128-100)"),
-    Row("fashion-lenet", ("fashion", "--model", "lenet"), "Fashion-MNIST", "accuracy", "0.916",
-        BENCHMARK_README + " (2 convolutions + pooling)"),
+    Row(
+        "fashion-lenet",
+        ("fashion", "--model", "lenet"),
+        "Fashion-MNIST",
+        "accuracy",
+        "0.916",
+        BENCHMARK_README + " (2 convolutions + pooling)",
+    ),
     Row("fashion-resnet", ("fashion", "--model", "resnet20"), "Fashion-MNIST", "accuracy", "0.935", "issue", seeds=3),
 ]
 
@@ -66,7 +74,17 @@ def measure(row: Row) -> dict:
     values, seconds = [], []
     for seed in range(row.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "descend", "train", *row.words, "--seed", str(seed), "--out", f"{folder}/run"]
+            command = [
+                sys.executable,
+                "-m",
+                "descend",
+                "train",
+                *row.words,
+                "--seed",
+                str(seed),
+                "--out",
+                f"{folder}/run",
+            ]
             subprocess.run(command, check=True, cwd=HOME, stdout=subprocess.DEVNULL)
             scores = json.loads(Path(folder, "run", "scores.json").read_text())
         values.append(scores["test"][row.metric])
@@ -94,16 +112,22 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         spread = f" ± {row['sd']:.4f}" if row["sd"] is not None else ""
         figure = f"{row['metric'].removeprefix('test ')} **{row['value']:.4f}**{spread}"
-        lines.append(f"| {row['recipe']} | {row['data']} | {figure} | {row['n']} | {row['seconds']:.0f} s "
-                     f"| {row['published']} ({row['source']}) | `{row['command']}` |")
+        lines.append(
+            f"| {row['recipe']} | {row['data']} | {figure} | {row['n']} | {row['seconds']:.0f} s "
+            f"| {row['published']} ({row['source']}) | `{row['command']}` |"
+        )
     return "\n".join(lines)
 
 
 def write(rows: list[dict]) -> None:
     """Generate docs/results.md and the table in the README from the rows."""
-    about = ("# Results\n\nGenerated from `results.json` by `python benchmarks/recipes.py --write`. Each value is the mean over n "
-             "seeds ± one standard deviation, on the test split, of the model that the validation split chose; the time is one "
-             "run's, data loading and scoring included, on two CPU cores.\n\n")
+    about = """# Results
+
+Generated from `results.json` by `python benchmarks/recipes.py --write`. Each value is the mean over n seeds ± one
+standard deviation, on the test split, of the model that the validation split chose; the time is one run's, loading and
+scoring included, on two CPU cores.
+
+"""
     (HOME / "docs" / "results.md").write_text(about + table(rows) + "\n")
     readme = HOME / "README.md"
     text = readme.read_text()

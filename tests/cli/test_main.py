@@ -94,9 +94,9 @@ def broken(monkeypatch):
 
 
 def test_what_is_raised_on_purpose_is_one_line(broken, capsys):
-    broken.append(BadData("column 'age'\n  holds NaN in row 7"))
+    broken.append(BadData("column 'age' holds NaN in row 7\n  fill it   first"))
     assert main(["list"]) == 3
-    assert capsys.readouterr().err == "descend: column 'age' holds NaN in row 7\n"
+    assert capsys.readouterr().err == "descend: column 'age' holds NaN in row 7; fill it first\n"
 
 
 def test_an_accident_is_named_with_its_place(broken, capsys):

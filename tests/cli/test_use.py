@@ -72,7 +72,7 @@ def test_predict_answers_every_row_of_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [f"{i % 7},{'ab'[i % 2]},{'yes' if i % 2 else 'no'}" for i in range(300)]
     Path("some.csv").write_text("\n".join(["size,kind,answer", *rows]))
-    assert main(["train", "table", "--data", "some.csv", "--target", "answer", "--epochs", "30", "--out", "r"]) == 0
+    assert main(["train", "table", "--data", "some.csv", "--target", "answer", "--steps", "300", "--out", "r"]) == 0
     capsys.readouterr()
     Path("new.csv").write_text("size,kind\n3,b\n2,a\n,b\n")
     assert main(["predict", "r", "new.csv"]) == 0

@@ -54,11 +54,12 @@ def points(n: int = 101, dtype: torch.dtype = torch.float32) -> Tensors:
 
 
 @recipe
-def line(steps: int = 60, lr: float = 0.05, kind: Annotated[type, Choice(plain=Line, counts=TwoCounts)] = Line) -> Experiment:
+def line(
+    steps: int = 60, lr: float = 0.05, kind: Annotated[type, Choice(plain=Line, counts=TwoCounts)] = Line
+) -> Experiment:
     """Fit a wavy surface.
 
     descend train pages.py
     """
     model = MLP(6, 16, out=2, dropout=0.2)
     return Experiment(task=kind(model, SGD(lr, momentum=0.9)), data=Loader(points(), 16), steps=steps)
-

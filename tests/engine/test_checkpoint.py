@@ -104,12 +104,15 @@ def test_a_pickle_inside_is_never_opened(saved):
     assert not Path("/tmp/descend-bomb").exists()
 
 
-@pytest.mark.parametrize("header", [
-    b'{"weight":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4]}}',
-    b'{"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,400000000]}}',
-    b'{"weight":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
-    b"{",
-])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"weight":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4]}}',
+        b'{"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,400000000]}}',
+        b'{"weight":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}',
+        b"{",
+    ],
+)
 def test_a_header_that_lies_is_refused(saved, header):
     (saved / FILES[0]).write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0\0\0")
     _trust(saved)

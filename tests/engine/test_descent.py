@@ -123,10 +123,13 @@ def test_a_plateau_lowers_the_rate_and_outlives_a_checkpoint():
     assert other.descent.lr == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize(("clip", "reference"), [
-    (ClipNorm(0.05), lambda p: nn.utils.clip_grad_norm_(p, 0.05)),
-    (ClipValue(0.01), lambda p: nn.utils.clip_grad_value_(p, 0.01)),
-])
+@pytest.mark.parametrize(
+    ("clip", "reference"),
+    [
+        (ClipNorm(0.05), lambda p: nn.utils.clip_grad_norm_(p, 0.05)),
+        (ClipValue(0.01), lambda p: nn.utils.clip_grad_value_(p, 0.01)),
+    ],
+)
 def test_clipping_equals_torch(clip, reference):
     model = network()
     other = copy.deepcopy(model)

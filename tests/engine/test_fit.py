@@ -94,8 +94,16 @@ def test_resumed_equals_unbroken_with_dropout_and_averages(tmp_path):
         torch.manual_seed(3)
         task = Line(network(0.5), AdamW(1e-2, average=EMA(0.99)))
         with Run.create(folder, {}) if not folder.exists() else Run.open(folder) as run:
-            fit(task, Loader(points(), 16), steps=40, seed=5, valid=points(20), observers=[Journal(), *observers], run=run,
-                checkpoint_seconds=0)
+            fit(
+                task,
+                Loader(points(), 16),
+                steps=40,
+                seed=5,
+                valid=points(20),
+                observers=[Journal(), *observers],
+                run=run,
+                checkpoint_seconds=0,
+            )
         return task
 
     whole = go(tmp_path / "a")

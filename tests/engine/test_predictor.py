@@ -81,8 +81,19 @@ def test_the_users_own_class_is_passed_by_name(tmp_path):
     assert load(folder, classes={"Echo": Echo}).codec.size == 64
 
 
-@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess.Popen", "descend.engine.Run", "descend.nn.nn",
-                                  "descend.data.datasets.os", "torch.nn.Linear", "descend.engine.config.importlib"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "builtins.eval",
+        "subprocess.Popen",
+        "descend.engine.Run",
+        "descend.nn.nn",
+        "descend.data.datasets.os",
+        "torch.nn.Linear",
+        "descend.engine.config.importlib",
+    ],
+)
 def test_a_foreign_class_is_never_called(tmp_path, name):
     folder = Predictor(_task()).save(tmp_path / "model")
     content = json.loads((folder / "model.json").read_text())

@@ -35,8 +35,14 @@ def _work(out: str, micro: int) -> None:
 def _run(tmp_path, name, ranks=1, micro=1):
     out, processes = tmp_path / name, []
     for rank in range(ranks):
-        env = {**os.environ, "DESCEND_RANK": str(rank), "DESCEND_RANKS": str(ranks), "OMP_NUM_THREADS": "1",
-               "DESCEND_RENDEZVOUS": f"file://{tmp_path}/{name}.meet", "PYTHONPATH": f"{HOME}:{os.environ.get('PYTHONPATH', '')}"}
+        env = {
+            **os.environ,
+            "DESCEND_RANK": str(rank),
+            "DESCEND_RANKS": str(ranks),
+            "OMP_NUM_THREADS": "1",
+            "DESCEND_RENDEZVOUS": f"file://{tmp_path}/{name}.meet",
+            "PYTHONPATH": f"{HOME}:{os.environ.get('PYTHONPATH', '')}",
+        }
         words = [sys.executable, "-m", "tests.engine.test_ranks", str(out), str(micro)]
         processes.append(subprocess.Popen(words, env=env, cwd=HOME))
     assert [process.wait(120) for process in processes] == [0] * ranks

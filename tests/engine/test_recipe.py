@@ -23,8 +23,10 @@ def test_the_seed_keys_initialisation_and_leaves_the_generator_alone():
     before = torch.get_rng_state()
     first, again, other = page(seed=3), page(seed=3), page(seed=4)
     assert torch.equal(torch.get_rng_state(), before)
-    same, differs = ([torch.equal(a, b) for a, b in zip(first.task.parameters(), e.task.parameters(), strict=True) if a.ndim > 1]
-                     for e in (again, other))
+    same, differs = (
+        [torch.equal(a, b) for a, b in zip(first.task.parameters(), e.task.parameters(), strict=True) if a.ndim > 1]
+        for e in (again, other)
+    )
     assert all(same)
     assert not any(differs)
 
@@ -77,7 +79,12 @@ def test_training_into_a_folder_and_resuming_it(tmp_path):
     whole = train(page(seed=1), tmp_path / "whole", steps=30)
     assert whole.step == 30
     assert sorted(p.name for p in whole.folder.iterdir() if p.name[0] != ".") == [
-        "checkpoints", "metrics.jsonl", "model", "run.json", "scores.json"]
+        "checkpoints",
+        "metrics.jsonl",
+        "model",
+        "run.json",
+        "scores.json",
+    ]
     train(page(seed=1), tmp_path / "half", steps=30, observers=[_StopAt(11)])
     description = read_description(tmp_path / "half")
     assert description["recipe"]["arguments"]["kind"] == "plain"
@@ -93,7 +100,9 @@ def test_an_experiment_without_a_recipe_says_how_to_resume(tmp_path):
     train(Experiment(Line(model, SGD(0.1)), Loader(points(), 16), steps=5), tmp_path / "run")
     with pytest.raises(UsageError, match="resume=True"):
         resume(tmp_path / "run")
-    again = train(Experiment(Line(MLP(6, 16, out=2), SGD(0.1)), Loader(points(), 16), steps=9), tmp_path / "run", resume=True)
+    again = train(
+        Experiment(Line(MLP(6, 16, out=2), SGD(0.1)), Loader(points(), 16), steps=9), tmp_path / "run", resume=True
+    )
     assert again.step == 9
 
 

@@ -12,7 +12,7 @@ from descend.engine import Run, UsageError
 def test_two_runs_in_one_folder_are_refused(tmp_path):
     with Run.create(tmp_path / "run", {"seed": 1}):
         pass
-    with pytest.raises(UsageError, match="already holds a run.*descend resume"):
+    with pytest.raises(UsageError, match=r"already holds a run.*descend resume"):
         Run.create(tmp_path / "run", {})
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"seed": 1}
 
@@ -20,7 +20,9 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
 def test_two_processes_in_one_folder_are_refused(tmp_path):
     program = "import sys\nfrom pathlib import Path\nfrom descend.engine import Run\nRun.open(Path(sys.argv[1]))"
     with Run.create(tmp_path, {"seed": 1}):
-        done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+        )
         assert "another process (pid" in done.stderr
     Run.open(tmp_path).close()
 

@@ -41,8 +41,9 @@ def parse(form: type[Form], words: Sequence[str], prog: str, about: str) -> Form
     plain = contextlib.redirect_stdout(shown) if os.environ.get("NO_COLOR") else contextlib.nullcontext()
     try:
         with contextlib.redirect_stderr(said), plain:
-            return tyro.cli(form, prog=prog, args=list(words), description=about,
-                            config=(tyro.conf.PositionalMetavarFromFieldName,))
+            return tyro.cli(
+                form, prog=prog, args=list(words), description=about, config=(tyro.conf.PositionalMetavarFromFieldName,)
+            )
     except SystemExit as end:
         if not end.code:
             print(shown.getvalue(), end="")

@@ -60,8 +60,14 @@ def code_of(error: BaseException) -> int:
 
         if isinstance(error, engine.Interrupted):
             return error.code
-        codes = {engine.UsageError: 2, BadData: 3, engine.CheckpointError: 3, engine.ModelError: 3, engine.Diverged: 4,
-                 engine.VerificationFailed: 5}
+        codes = {
+            engine.UsageError: 2,
+            BadData: 3,
+            engine.CheckpointError: 3,
+            engine.ModelError: 3,
+            engine.Diverged: 4,
+            engine.VerificationFailed: 5,
+        }
         for kind, code in codes.items():
             if isinstance(error, kind):
                 return code
@@ -72,8 +78,15 @@ def code_of(error: BaseException) -> int:
 def usage() -> str:
     width = max(len(f"{verb} {after}") for verb, (_, _, after, _) in VERBS.items())
     lines = [f"  descend {f'{verb} {after}':{width}}  {what}" for verb, (_, _, after, what) in VERBS.items()]
-    return "\n".join(["All of deep learning on one small engine.", "", *lines, "",
-                      "descend VERB --help tells more; descend train RECIPE --help lists the recipe's own arguments."])
+    return "\n".join(
+        [
+            "All of deep learning on one small engine.",
+            "",
+            *lines,
+            "",
+            "descend VERB --help tells more; descend train RECIPE --help lists the recipe's own arguments.",
+        ]
+    )
 
 
 def _run(words: list[str]) -> int:
@@ -94,7 +107,7 @@ def _run(words: list[str]) -> int:
 
 def _told(error: Exception) -> str:
     """One line. What was raised on purpose speaks for itself; an accident is named, with its place."""
-    text = " ".join(str(error).split())
+    text = "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     meant = isinstance(error, ValueError | RuntimeError | ImportError) and _raised_in(error).startswith("descend.")

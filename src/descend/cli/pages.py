@@ -64,8 +64,11 @@ def pages(path: Path) -> list[Page]:
     except (SyntaxError, UnicodeDecodeError) as error:
         raise Wrong(f"{path} is not Python: {error}") from None
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return [Page(path, node.name, ast.get_docstring(node) or "") for node in functions
-            if any(_name(decorator) == "recipe" for decorator in node.decorator_list)]
+    return [
+        Page(path, node.name, ast.get_docstring(node) or "")
+        for node in functions
+        if any(_name(decorator) == "recipe" for decorator in node.decorator_list)
+    ]
 
 
 def find(word: str) -> Page:
@@ -80,8 +83,10 @@ def find(word: str) -> Page:
     if not file.endswith(".py"):
         known = house()
         if word not in known:
-            raise Wrong(f"there is no recipe {word!r}{nearest(word, known)}; `descend list` shows them, "
-                        "and a page of your own is given as FILE.py")
+            raise Wrong(
+                f"there is no recipe {word!r}{nearest(word, known)}; `descend list` shows them, "
+                "and a page of your own is given as FILE.py"
+            )
         return known[word]
     path = Path(file)
     if not path.is_file():

@@ -49,11 +49,16 @@ def launch(words: Sequence[str], ranks: int) -> int:
                 out = None if rank == 0 else subprocess.DEVNULL
                 with said[rank].open("wb") as quiet:
                     errors: IO | None = None if rank == 0 else quiet
-                    processes.append(subprocess.Popen(
-                        [sys.executable, "-m", "descend", *words], stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-                        env={**os.environ, **_shared_threads(ranks), **meeting, RANK: str(rank)},
-                        process_group=0,
-                    ))
+                    processes.append(
+                        subprocess.Popen(
+                            [sys.executable, "-m", "descend", *words],
+                            stdin=subprocess.DEVNULL,
+                            stdout=out,
+                            stderr=errors,
+                            env={**os.environ, **_shared_threads(ranks), **meeting, RANK: str(rank)},
+                            process_group=0,
+                        )
+                    )
             failed = _wait(processes)
             if failed is None:
                 return 0

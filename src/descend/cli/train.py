@@ -68,8 +68,11 @@ def train(words: Sequence[str]) -> int:
         from descend.engine import train as train_
 
         compute = Compute(run.device, run.precision, run.compile, run.micro, run.threads)
-        return _reported(out, run.json, lambda observer: train_(
-            experiment, out, compute, run.steps, [observer], checkpoint_seconds=run.checkpoint))
+        return _reported(
+            out,
+            run.json,
+            lambda observer: train_(experiment, out, compute, run.steps, [observer], checkpoint_seconds=run.checkpoint),
+        )
     finally:
         _remove_if_empty(out)
 
@@ -188,8 +191,10 @@ def _same(folder: Path, experiment: Experiment) -> None:
     for name, value in asked["arguments"].items():
         if there["arguments"].get(name) != value:
             was = there["arguments"].get(name)
-            raise Wrong(f"{folder} holds a run with {name} {was}, not {value}: choose another --out, "
-                        f"or type `descend resume {folder}`")
+            raise Wrong(
+                f"{folder} holds a run with {name} {was}, not {value}: choose another --out, "
+                f"or type `descend resume {folder}`"
+            )
 
 
 def _train_help(words: Sequence[str]) -> int:

@@ -38,8 +38,10 @@ def evaluate(words: Sequence[str]) -> None:
     folder = folder_of(form.run)
     written = description_of(folder).get("recipe")
     if not written:
-        raise Wrong(f"the run in {folder} was not made by a recipe, so its data are not known here: "
-                    f"descend.load({str(folder)!r}).evaluate(data)")
+        raise Wrong(
+            f"the run in {folder} was not made by a recipe, so its data are not known here: "
+            f"descend.load({str(folder)!r}).evaluate(data)"
+        )
     from descend.engine import load
     from descend.engine.recipe import rebuild
 
@@ -106,5 +108,6 @@ def _examples(file: Path) -> Iterator[tuple[str, Any]]:
 def _said(answer: Mapping[str, Any]) -> str:
     if "label" in answer and "confidence" in answer:
         return f"{answer['label']} ({answer['confidence']:.1%})"
-    return ", ".join(f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
-                     for name, value in answer.items())
+    return ", ".join(
+        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}" for name, value in answer.items()
+    )

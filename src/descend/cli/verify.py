@@ -1,7 +1,7 @@
 """``descend verify``: two promises of the engine, proven on any recipe by running it in other processes.
 
-    resume       killed (SIGKILL) at three random instants and resumed, a run ends with the bits of an unbroken one
-    invariance   4 micro-batches, or 2 ranks, give the weights of the whole batch on one rank, to 1e-5 of their norm
+resume       killed (SIGKILL) at three random instants and resumed, a run ends with the bits of an unbroken one
+invariance   4 micro-batches, or 2 ranks, give the weights of the whole batch on one rank, to 1e-5 of their norm
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ def verify(words: Sequence[str]) -> int:
     """Prove a promise on a recipe."""
     proofs = {"resume": _resume, "invariance": _invariance}
     if list(words[:1]) in ([], ["-h"], ["--help"]):
-        print("descend verify resume RECIPE [--arg value …]\ndescend verify invariance RECIPE [--arg value …]\n"
-              f"{(__doc__ or '').partition(':')[2].strip()}")
+        print(
+            "descend verify resume RECIPE [--arg value …]\ndescend verify invariance RECIPE [--arg value …]\n"
+            f"{(__doc__ or '').partition(':')[2].strip()}"
+        )
         return 0 if words else 2
     if words[0] not in proofs:
         raise Wrong(f"{words[0]!r} is not verified{nearest(words[0], proofs)}; there are {', '.join(proofs)}")
@@ -91,11 +93,15 @@ def _resume(folder: Path, words: Sequence[str], prog: str) -> int:
         print(f"{number:4}  {kill.seconds:5.1f} s   step {kill.step:,}")
     (step, one), (other_step, other) = newest(whole), newest(broken)
     differing = sorted(name for name in {*one, *other} if not _same_bits(one.get(name), other.get(name)))
-    print(f"\nended at step {step:,} and {other_step:,}: {len(one) - len(differing)} of {len(one)} tensors "
-          "(weights, buffers, moments, averages) are equal in every bit")
+    print(
+        f"\nended at step {step:,} and {other_step:,}: {len(one) - len(differing)} of {len(one)} tensors "
+        "(weights, buffers, moments, averages) are equal in every bit"
+    )
     if differing or step != other_step:
-        _fail(f"resumed differs from unbroken in {', '.join(differing[:5]) or 'its length'}"
-              + (f" and {len(differing) - 5} more" if len(differing) > 5 else ""))
+        _fail(
+            f"resumed differs from unbroken in {', '.join(differing[:5]) or 'its length'}"
+            + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
+        )
     print("verified: resumed = unbroken")
     return 0
 
@@ -126,11 +132,16 @@ def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
         print("dropout is set to 0: its masks are drawn for each part, so they differ from split to split")
         words += ["--dropout", "0"]
         options, experiment = _read(words, prog)
-    dropping = [name for name, module in experiment.task.named_modules()
-                if "drop" in type(module).__name__.lower() and getattr(module, "p", 0)]
+    dropping = [
+        name
+        for name, module in experiment.task.named_modules()
+        if "drop" in type(module).__name__.lower() and getattr(module, "p", 0)
+    ]
     if dropping:
-        raise Wrong(f"{', '.join(dropping)} draws dropout, whose masks differ from split to split: verify the recipe "
-                    "with its dropout at 0")
+        raise Wrong(
+            f"{', '.join(dropping)} draws dropout, whose masks differ from split to split: verify the recipe "
+            "with its dropout at 0"
+        )
     if options.steps is None and "steps" not in _arguments(experiment):
         words += ["--steps", str(STEPS)]
     splits = {"1 part, 1 rank": [], "4 parts, 1 rank": ["--micro", "4"], "1 part, 2 ranks": ["--ranks", "2"]}
@@ -190,8 +201,14 @@ def _arguments(experiment: Experiment) -> Any:
 
 
 def _start(words: Sequence[str]) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "descend", "train", *words], text=True, env=dict(os.environ),
-                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "descend", "train", *words],
+        text=True,
+        env=dict(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def _succeeded(process: subprocess.Popen, said: str | None = None) -> None:

@@ -39,8 +39,8 @@ class Batch(Mapping[str, Tensor]):
     def inputs(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self.tensors.items() if name not in RESERVED}
 
-    def to(self, device: torch.device | str) -> Batch:
-        return type(self)({name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()})
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
+        return type(self)({name: value.to(device, non_blocking=non_blocking) for name, value in self.tensors.items()})
 
     def split(self, parts: int) -> list[Batch]:
         """At most ``parts`` batches of nearly equal size, in order; never an empty one."""

@@ -71,7 +71,7 @@ class Tensors(Data):
         digest = hashlib.sha256()
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -133,5 +133,7 @@ def _free_memory() -> float:
 def _refuse_not_finite(name: str, tensor: Tensor) -> None:
     if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
         rows = (~tensor.isfinite()).reshape(len(tensor), -1).any(1).nonzero().flatten().tolist()
-        raise BadData(f"{name!r} is NaN or infinite in {len(rows)} of {len(tensor)} samples, first in sample {rows[0]}: "
-                      "drop these samples or fill the gaps")
+        raise BadData(
+            f"{name!r} is NaN or infinite in {len(rows)} of {len(tensor)} samples, first in sample {rows[0]}: "
+            "drop these samples or fill the gaps"
+        )

@@ -22,8 +22,9 @@ Augment = Callable[[Batch, Int[Tensor, "batch"]], Batch]
 class Loader(Stream):
     """The stream over data that training reads from.
 
-    The order of an epoch is a permutation keyed by (seed, epoch); an augmentation is keyed by (seed, epoch, sample). The
-    last batch is as large as what is left; one sample alone joins the batch before, because batch norm has no statistics of one.
+    The order of an epoch is a permutation keyed by (seed, epoch), an augmentation is keyed by (seed, epoch, sample).
+    The last batch is as large as what is left; one sample alone joins the batch before, because batch norm has no
+    statistics of one.
 
     Args:
         data: the samples.
@@ -95,8 +96,10 @@ class Loader(Stream):
                     raise
                 if attempt:
                     names = [str(self.data.items[i]) for i in self.index(step, rank, ranks).tolist()]  # type: ignore
-                    raise BadData(f"a worker died twice reading the batch of step {step} ({', '.join(names[:4])} …): it may "
-                                  "be out of memory, or one of these files crashes its decoder") from error
+                    raise BadData(
+                        f"a worker died twice reading the batch of step {step} ({', '.join(names[:4])} …): it may "
+                        "be out of memory, or one of these files crashes its decoder"
+                    ) from error
                 warnings.warn(f"a worker died at step {step}; its work is done again", stacklevel=2)
                 continue
             if isinstance(batch, Exception):
@@ -111,8 +114,16 @@ class Loader(Stream):
         from torch.utils.data import DataLoader
 
         self._order = None  # the workers make their own
-        return iter(DataLoader(_Steps(self, rank, ranks), batch_size=None, sampler=range(step, step + 10**9),
-                               num_workers=self.workers, prefetch_factor=self.prefetch, collate_fn=_same))
+        return iter(
+            DataLoader(
+                _Steps(self, rank, ranks),
+                batch_size=None,
+                sampler=range(step, step + 10**9),
+                num_workers=self.workers,
+                prefetch_factor=self.prefetch,
+                collate_fn=_same,
+            )
+        )
 
 
 class _Steps(torch.utils.data.Dataset):
@@ -126,5 +137,5 @@ class _Steps(torch.utils.data.Dataset):
             return error
 
 
-def _same(batch: Batch) -> Batch:
+def _same(batch: Any) -> Any:
     return batch

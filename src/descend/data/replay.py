@@ -44,7 +44,7 @@ class Actor(Protocol):
 class Replay(Stream):
     """Acts with the task it feeds, remembers, and answers with uniform samples of what it remembers (Lin 1992).
 
-    The batch holds ``x``, ``action``, ``reward``, ``next``, ``done`` (1 where the world ended, so that nothing follows).
+    The batch holds ``x``, ``action``, ``reward``, ``next``, ``done`` (1 where the world ended and nothing follows).
 
     Args:
         environment: what is acted in.
@@ -55,8 +55,15 @@ class Replay(Stream):
         warmup: transitions made before the first batch, 1 or more.
     """
 
-    def __init__(self, environment: Environment, actor: Actor, batch: int = 64, capacity: int = 10_000, acts: int = 1,
-                 warmup: int = 64):
+    def __init__(
+        self,
+        environment: Environment,
+        actor: Actor,
+        batch: int = 64,
+        capacity: int = 10_000,
+        acts: int = 1,
+        warmup: int = 64,
+    ):
         if not 1 <= warmup <= capacity:
             raise ValueError(f"warmup is {warmup} and capacity {capacity}: fill 1 to {capacity} transitions first")
         self.environment = environment
@@ -76,7 +83,9 @@ class Replay(Stream):
         if ranks > 1:
             raise ValueError("a Replay acts in one environment: train it on one rank")
         if step != self.asked:
-            raise ValueError(f"a Replay remembers, so it is asked once a step, in order: next is {self.asked}, not {step}")
+            raise ValueError(
+                f"a Replay remembers, so it is asked once a step, in order: next is {self.asked}, not {step}"
+            )
         self.asked += 1
         for number in range(self.acts if self.made >= self.warmup else self.warmup - self.made):
             keyed.reseed(self.seed, step, number, 1)
@@ -88,8 +97,13 @@ class Replay(Stream):
     def state_dict(self) -> dict[str, Any]:
         filled = min(self.made, self.capacity)
         memory = {name: tensor[:filled] for name, tensor in self.memory.items()}
-        return {"memory": memory, "made": self.made, "asked": self.asked, "episode": self.episode,
-                "actions": list(self.actions)}
+        return {
+            "memory": memory,
+            "made": self.made,
+            "asked": self.asked,
+            "episode": self.episode,
+            "actions": list(self.actions),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.made, self.asked, self.episode = state["made"], state["asked"], state["episode"]
@@ -116,8 +130,13 @@ class Replay(Stream):
         action = int(self.actor.act(before[None]))
         observation, reward, terminated, truncated, _ = self.environment.step(action)
         after = _tensor(observation)
-        transition = {"x": before, "action": torch.tensor(action), "reward": torch.tensor(float(reward)), "next": after,
-                      "done": torch.tensor(float(terminated))}
+        transition = {
+            "x": before,
+            "action": torch.tensor(action),
+            "reward": torch.tensor(float(reward)),
+            "next": after,
+            "done": torch.tensor(float(terminated)),
+        }
         for name, value in transition.items():
             if name not in self.memory:
                 self.memory[name] = self._room(value)

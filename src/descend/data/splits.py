@@ -74,8 +74,10 @@ def check_labels(target: Int[Tensor, "n"], classes: int, where: str) -> None:
     wrong = ((target < 0) | (target >= classes)).nonzero().flatten()
     if len(wrong):
         first = int(wrong[0])
-        raise BadData(f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first}; "
-                      f"with {classes} classes a label is 0 … {classes - 1}")
+        raise BadData(
+            f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first}; "
+            f"with {classes} classes a label is 0 … {classes - 1}"
+        )
     if classes < 2:
         raise BadData(f"{where}: one class only; there is nothing to tell apart")
 

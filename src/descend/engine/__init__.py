@@ -3,7 +3,7 @@
 from descend.engine.checkpoint import CheckpointError, Checkpoints
 from descend.engine.compute import Compute
 from descend.engine.config import arguments, build, describe
-from descend.engine.descent import Clock, Descent, Metrics
+from descend.engine.descent import Descent
 from descend.engine.errors import Diverged, Interrupted, Stop, UsageError, VerificationFailed
 from descend.engine.evaluate import Evaluation, evaluate
 from descend.engine.experiment import Experiment
@@ -20,6 +20,7 @@ from descend.engine.observers import (
     TensorBoard,
     screen,
 )
+from descend.engine.passes import Clock, Metrics
 from descend.engine.predictor import ModelError, Predictor, load, weights
 from descend.engine.ranks import Ranks
 from descend.engine.recipe import Choice, Recipe, find_recipe, recipe

@@ -49,8 +49,10 @@ class Checkpoints:
         unfinished.mkdir()
         try:
             write_state(unfinished, state)
-            manifest = {name: {"bytes": (unfinished / name).stat().st_size, "sha256": digest(unfinished / name)}
-                        for name in FILES}
+            manifest = {
+                name: {"bytes": (unfinished / name).stat().st_size, "sha256": digest(unfinished / name)}
+                for name in FILES
+            }
             write_text(unfinished / "manifest.json", json.dumps({"format": 1, "step": step, "files": manifest}))
             if final.exists():
                 shutil.rmtree(final)
@@ -101,8 +103,10 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"checkpoint {folder} has no readable manifest.json ({_line(error)})") from None
     if not listed:
         # Only two names are ever opened, so a manifest that lists "../x" cannot lead out of the folder.
-        raise CheckpointError(f"checkpoint {folder}: manifest.json must list {' and '.join(FILES)} in format 1; "
-                              f"it lists {', '.join(map(repr, files)) or 'nothing'}")
+        raise CheckpointError(
+            f"checkpoint {folder}: manifest.json must list {' and '.join(FILES)} in format 1; "
+            f"it lists {', '.join(map(repr, files)) or 'nothing'}"
+        )
     if f"{step:06d}" != folder.name:
         raise CheckpointError(f"checkpoint {folder}: manifest.json says step {step!r}")
     for name, (size, sha256) in expected.items():

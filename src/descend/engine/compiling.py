@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from descend.engine.checkpoint import pack, unpack
-from descend.engine.descent import Metrics
+from descend.engine.passes import Metrics
 from descend.engine.task import Task
 from descend.functional import keyed
 

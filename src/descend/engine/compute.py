@@ -23,7 +23,7 @@ class Compute:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         precision: ``"float32"``; or mixed: ``"bfloat16"`` or ``"float16"`` matrix products over float32 weights
             (Micikevicius et al. 2018), the latter with loss scaling.
-        compile: compile the networks with ``torch.compile``; where that fails the run goes on in eager mode and says so.
+        compile: compile the networks with ``torch.compile``; where that fails the run stays eager and says so.
         micro: how many micro-batches one batch is worked through in; the gradients are the full batch's.
         threads: CPU threads; None leaves torch's choice.
     """

@@ -33,9 +33,7 @@ def describe(value: Any, tensors: dict[str, Tensor] | None = None) -> Any:
     return _Describer({} if tensors is None else tensors).describe(value, "")
 
 
-def build(
-    data: Any, tensors: Mapping[str, Tensor] | None = None, classes: Mapping[str, type] | None = None
-) -> Any:
+def build(data: Any, tensors: Mapping[str, Tensor] | None = None, classes: Mapping[str, type] | None = None) -> Any:
     """The object that `describe` wrote down.
 
     Args:
@@ -101,8 +99,10 @@ class _Describer:
         if isinstance(value, FunctionType):
             name = public_name(value)
             if name is None:
-                raise TypeError(f"{path}: the function {value.__qualname__} is not descend's own, so it cannot be "
-                                "written down; make it a class that stores its arguments")
+                raise TypeError(
+                    f"{path}: the function {value.__qualname__} is not descend's own, so it cannot be "
+                    "written down; make it a class that stores its arguments"
+                )
             return {"function": name}
         return self._object(value, path)
 
@@ -129,9 +129,9 @@ class _Builder:
             return data
         if "class" in data:
             return self._object(data)
-        (kind, value), *rest = data.items() or [("nothing", None)]
-        if rest:
-            raise ValueError(f"this is no description of an object: its keys are {', '.join(data)}")
+        if len(data) != 1:
+            raise ValueError(f"this is no description of an object: its keys are {', '.join(data) or 'none'}")
+        kind, value = next(iter(data.items()))
         if kind == "tuple":
             return tuple(self.build(inner) for inner in value)
         if kind == "dict":

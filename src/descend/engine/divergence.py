@@ -30,7 +30,9 @@ def find(task: nn.Module, batch: Batch, rerun: Callable[[], object]) -> str:
     def hook(name: str, module: nn.Module) -> Callable[..., None]:
         def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if not found and any(_bad(tensor) for tensor in _tensors(output)):
-                found.append(f"{name or 'task'} ({type(module).__name__}) was the first to give a value that is not finite")
+                found.append(
+                    f"{name or 'task'} ({type(module).__name__}) was the first to give a value that is not finite"
+                )
 
         return look
 

@@ -7,7 +7,7 @@ and resumed ends with the same bits as one that never stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,10 @@ from descend.data import Batch, Data, Stream
 from descend.engine import divergence
 from descend.engine.compiling import compile_task, decompile
 from descend.engine.compute import Compute
-from descend.engine.descent import Clock, Metrics
 from descend.engine.errors import Diverged, Interrupted, Stop
 from descend.engine.evaluate import Evaluation, evaluate
 from descend.engine.observers.observer import Moment, Observer
+from descend.engine.passes import Clock, Metrics
 from descend.engine.ranks import Ranks
 from descend.engine.run import Run
 from descend.engine.signals import Signals
@@ -84,14 +84,38 @@ def fit(
         Diverged: a loss was NaN or infinite; the last good state is in the newest checkpoint.
         Interrupted: a signal came; the step was finished and a checkpoint committed.
     """
-    return _Fit(task, stream, steps, seed, valid, every, log, compute or Compute(), ranks or Ranks(),
-                list(observers), run, checkpoint_seconds).go()
+    return _Fit(
+        task,
+        stream,
+        steps,
+        seed,
+        valid,
+        every,
+        log,
+        compute or Compute(),
+        ranks or Ranks(),
+        list(observers),
+        run,
+        checkpoint_seconds,
+    ).go()
 
 
 class _Fit:
-    def __init__(self, task: Task, stream: Stream, steps: int, seed: int, valid: Data | None, every: int | None,
-                 log: int | None, compute: Compute, ranks: Ranks, observers: list[Observer], run: Run | None,
-                 checkpoint_seconds: float):
+    def __init__(
+        self,
+        task: Task,
+        stream: Stream,
+        steps: int,
+        seed: int,
+        valid: Data | None,
+        every: int | None,
+        log: int | None,
+        compute: Compute,
+        ranks: Ranks,
+        observers: list[Observer],
+        run: Run | None,
+        checkpoint_seconds: float,
+    ):
         if steps < 0:
             raise ValueError(f"steps is {steps}: a run has 0 or more")
         self.device = compute.begin()
@@ -170,10 +194,21 @@ class _Fit:
         self.lap_samples += samples
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        evaluation = self._evaluate() if self.valid is not None and (step % self.every == 0 or step == self.steps) else None
+        evaluation = (
+            self._evaluate() if self.valid is not None and (step % self.every == 0 or step == self.steps) else None
+        )
         logged = self._logged() if step % self.log == 0 or step == self.steps or evaluation else None
-        moment = Moment(self.task, self.run, step, self.steps, step / self.stream.steps_per_epoch,
-                        time.perf_counter() - self.began, metrics, logged, evaluation)
+        moment = Moment(
+            self.task,
+            self.run,
+            step,
+            self.steps,
+            step / self.stream.steps_per_epoch,
+            time.perf_counter() - self.began,
+            metrics,
+            logged,
+            evaluation,
+        )
         stopped = ""
         for observer in self.observers:
             try:
@@ -186,11 +221,18 @@ class _Fit:
 
     def _evaluate(self) -> Evaluation:
         assert self.valid is not None
-        found = evaluate(self.task, self.valid, compute=self.compute, ranks=self.ranks,
-                         say=None if self.fitted.evaluation else self._say)
+        found = evaluate(
+            self.task,
+            self.valid,
+            compute=self.compute,
+            ranks=self.ranks,
+            say=None if self.fitted.evaluation else self._say,
+        )
         if self.task.goal.metric not in found.scores:
-            raise ValueError(f"the goal is {self.task.goal.metric!r}, but {type(self.task).__name__} measures "
-                             f"{', '.join(found.scores)}: set `goal`, or add the metric to `metrics()`")
+            raise ValueError(
+                f"the goal is {self.task.goal.metric!r}, but {type(self.task).__name__} measures "
+                f"{', '.join(found.scores)}: set `goal`, or add the metric to `metrics()`"
+            )
         for descent in self.descents.values():
             descent.watch(self.task.goal.cost(found.scores[self.task.goal.metric]))
         self.fitted.seconds["evaluate"] += found.seconds
@@ -201,10 +243,14 @@ class _Fit:
     def _logged(self) -> dict[str, float]:
         """The means since the last log point, read off the device here and nowhere else."""
         now = time.perf_counter()
-        lr = {("lr" if len(self.descents) == 1 else f"lr/{name}"): descent.lr
-              for name, descent in self.descents.items()}
-        line = {"samples_per_s": round(self.lap_samples / max(now - self.lap_began, 1e-9), 1), **lr,
-                **{f"train/{name}": float(value) / self.since for name, value in self.sums.items()}}
+        lr = {
+            ("lr" if len(self.descents) == 1 else f"lr/{name}"): descent.lr for name, descent in self.descents.items()
+        }
+        line = {
+            "samples_per_s": round(self.lap_samples / max(now - self.lap_began, 1e-9), 1),
+            **lr,
+            **{f"train/{name}": float(value) / self.since for name, value in self.sums.items()},
+        }
         self.sums, self.since, self.lap_samples, self.lap_began = {}, 0, 0, now
         return line
 

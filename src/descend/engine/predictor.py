@@ -1,8 +1,8 @@
 """A trained network travels whole: task and codec in one folder that rebuilds itself.
 
-    model.json           the task and the codec as plain data, the scores, the hash of the weights
-    model.safetensors    the weights; tied tensors are stored once
-    README.md            the card a person reads
+model.json           the task and the codec as plain data, the scores, the hash of the weights
+model.safetensors    the weights; tied tensors are stored once
+README.md            the card a person reads
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Predictor:
             "",
             "```python",
             "import descend",
-            "predictor = descend.load(\"path/of/this/folder\")",
+            'predictor = descend.load("path/of/this/folder")',
             "answer = predictor.predict(example)",
             "```",
         ]

@@ -65,8 +65,13 @@ class Provenance:
             chosen = choice.name_of(value) if choice else None
             written[name] = chosen if chosen is not None else describe(value)
         source = self.recipe.source
-        return {"name": self.recipe.name, "source": str(source), "sha256": digest(source),
-                "arguments": written, "seed": self.seed}
+        return {
+            "name": self.recipe.name,
+            "source": str(source),
+            "sha256": digest(source),
+            "arguments": written,
+            "seed": self.seed,
+        }
 
 
 class Recipe:
@@ -92,13 +97,18 @@ class Recipe:
     @property
     def hints(self) -> dict[str, Any]:
         """The parameters' types, with their annotations."""
-        return {name: hint for name, hint in get_type_hints(self.function, include_extras=True).items()
-                if name != "return"}
+        return {
+            name: hint for name, hint in get_type_hints(self.function, include_extras=True).items() if name != "return"
+        }
 
     @property
     def choices(self) -> dict[str, Choice]:
-        return {name: extra for name, hint in self.hints.items()
-                for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Choice)}
+        return {
+            name: extra
+            for name, hint in self.hints.items()
+            for extra in getattr(hint, "__metadata__", ())
+            if isinstance(extra, Choice)
+        }
 
     def __call__(self, *args: Any, seed: int = 0, **kwargs: Any) -> Experiment:
         """Run the page with torch's generators at ``seed``, so that initialisation is keyed too."""
@@ -149,8 +159,12 @@ def rebuild(written: Mapping[str, Any]) -> tuple[Experiment, str]:
     """The experiment that run.json describes, and a warning where its page was changed since, else ""."""
     page = find_recipe(Path(written["source"]), written["name"])
     choices = page.choices
-    given = {name: choices[name][value] if name in choices and isinstance(value, str) else build(value)
-             for name, value in written["arguments"].items()}
+    given = {
+        name: choices[name][value] if name in choices and isinstance(value, str) else build(value)
+        for name, value in written["arguments"].items()
+    }
     changed = digest(page.source) != written["sha256"]
-    warning = f"{page.source} was changed since this run began: it goes on with the page as it is now" if changed else ""
+    warning = (
+        f"{page.source} was changed since this run began: it goes on with the page as it is now" if changed else ""
+    )
     return page(**given, seed=written["seed"]), warning

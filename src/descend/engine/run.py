@@ -1,10 +1,10 @@
 """A run on disk: one folder, held by one process.
 
-    run.json        what was run: recipe, arguments, seed, versions, data, compute, commit
-    metrics.jsonl   one line a log point
-    scores.json     what the run reached
-    checkpoints/    what it remembers
-    model/          the best predictor
+run.json        what was run: recipe, arguments, seed, versions, data, compute, commit
+metrics.jsonl   one line a log point
+scores.json     what the run reached
+checkpoints/    what it remembers
+model/          the best predictor
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Run:
         if (folder / "run.json").exists():
             run.close()
             raise UsageError(
-                f"{folder} already holds a run: go on with `descend resume {folder}`, or choose another folder with --out"
+                f"{folder} already holds a run: go on with `descend resume {folder}`, or choose another --out"
             )
         run.describe(description)
         return run
@@ -119,7 +119,9 @@ def _lock(folder: Path) -> int:
     except OSError:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise UsageError(f"another process (pid {holder}) trains into {folder}: wait for it, or choose another --out") from None
+        raise UsageError(
+            f"another process (pid {holder}) trains into {folder}: wait for it, or choose another --out"
+        ) from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     return descriptor

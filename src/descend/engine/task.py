@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from descend.data import Batch
-from descend.engine.descent import Descent, Metrics, whole
+from descend.engine.descent import Descent
 from descend.engine.goal import Goal, Min
+from descend.engine.passes import Metrics, whole
 from descend.functional import Mean
 
 if TYPE_CHECKING:

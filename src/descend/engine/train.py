@@ -18,7 +18,7 @@ from descend.data import Splits
 from descend.engine.checkpoint import replace_text
 from descend.engine.compute import Compute
 from descend.engine.errors import UsageError
-from descend.engine.evaluate import Evaluation, evaluate
+from descend.engine.evaluate import evaluate
 from descend.engine.experiment import Experiment
 from descend.engine.fit import Fitted, fit
 from descend.engine.observers import Best, Journal, Observer
@@ -92,8 +92,17 @@ def train(
     watching = [best, Journal(), *experiment.observers, *observers]
     try:
         fitted = fit(
-            experiment.task, stream, steps=length, seed=experiment.seed, valid=experiment.valid, every=experiment.every,
-            compute=compute, ranks=ranks, observers=watching, run=reader, checkpoint_seconds=checkpoint_seconds,
+            experiment.task,
+            stream,
+            steps=length,
+            seed=experiment.seed,
+            valid=experiment.valid,
+            every=experiment.every,
+            compute=compute,
+            ranks=ranks,
+            observers=watching,
+            run=reader,
+            checkpoint_seconds=checkpoint_seconds,
         )
         if run is None:
             return Result(folder, {}, fitted.step)
@@ -111,8 +120,10 @@ def resume(folder: str | Path, observers: Sequence[Observer] = (), checkpoint_se
     """
     written = read_description(Path(folder))
     if not written.get("recipe"):
-        raise UsageError(f"the run in {folder} was not made by a recipe: rebuild its experiment and call "
-                         f"train(experiment, {str(folder)!r}, resume=True)")
+        raise UsageError(
+            f"the run in {folder} was not made by a recipe: rebuild its experiment and call "
+            f"train(experiment, {str(folder)!r}, resume=True)"
+        )
     experiment, warning = rebuild(written["recipe"])
     for observer in observers if warning else ():
         observer.say(warning)
@@ -169,10 +180,16 @@ def _describe(experiment: Experiment, compute: Compute, ranks: Ranks, steps: int
             "name": data.name,
             "fingerprint": data.fingerprint(),
             **{name: len(getattr(data, name)) for name in ("train", "valid", "test")},
-        } if split else {"name": type(data).__name__},
+        }
+        if split
+        else {"name": type(data).__name__},
         "compute": {**asdict(compute), "threads": torch.get_num_threads(), "ranks": ranks.size, "notes": []},
-        "versions": {"descend": __version__, "torch": torch.__version__, "python": platform.python_version(),
-                     "system": f"{platform.system()} {platform.machine()}"},
+        "versions": {
+            "descend": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
         "commit": _commit(),
     }
 

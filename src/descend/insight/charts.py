@@ -57,20 +57,26 @@ def chart(title: str, curves: Sequence[Curve], x_name: str = "step") -> str:
         y = math.log10(y) if log else y
         return HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
 
-    grid = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>'
-            f'<text class="tick" x="{LEFT - 7}" y="{up(y) + 3.5:.1f}" text-anchor="end">{number(y)}</text>'
-            for y in y_ticks]
+    grid = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>'
+        f'<text class="tick" x="{LEFT - 7}" y="{up(y) + 3.5:.1f}" text-anchor="end">{number(y)}</text>'
+        for y in y_ticks
+    ]
     x_ticks = [x for x in ticks(x_low, x_high) if x_low <= x <= x_high]
-    grid += [f'<text class="tick" x="{across(x):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{number(x)}</text>'
-             for x in x_ticks]
+    grid += [
+        f'<text class="tick" x="{across(x):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{number(x)}</text>'
+        for x in x_ticks
+    ]
     drawn = "".join(_drawn(curve, across, up) for curve in curves)
     legend = "".join(f'<span class="key k{curve.colour}">{escape(curve.name)}</span>' for curve in curves)
     if any(curve.mark is not None and curve.points for curve in curves):
         legend += "<small>● the kept model</small>"
     scale = ", logarithmic" if log else ""
-    return (f'<figure><figcaption>{escape(title)}<small> by {escape(x_name)}{scale}</small>{legend}</figcaption>'
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(grid)}{drawn}</svg>'
-            "</figure>")
+    return (
+        f"<figure><figcaption>{escape(title)}<small> by {escape(x_name)}{scale}</small>{legend}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(grid)}{drawn}</svg>'
+        "</figure>"
+    )
 
 
 def bar(parts: Mapping[str, float], unit: str) -> str:
@@ -79,10 +85,14 @@ def bar(parts: Mapping[str, float], unit: str) -> str:
     if not whole:
         return ""
     shares = {name: max(value, 0.0) / whole for name, value in parts.items()}
-    pieces = "".join(f'<i class="b{n}" style="width:{100 * share:.2f}%" title="{escape(name)} {share:.0%}"></i>'
-                     for n, (name, share) in enumerate(shares.items(), 1))
-    keys = "".join(f'<span class="key k{n}">{escape(name)} <b>{parts[name]:.3g} {escape(unit)}</b> {share:.0%}</span>'
-                   for n, (name, share) in enumerate(shares.items(), 1))
+    pieces = "".join(
+        f'<i class="b{n}" style="width:{100 * share:.2f}%" title="{escape(name)} {share:.0%}"></i>'
+        for n, (name, share) in enumerate(shares.items(), 1)
+    )
+    keys = "".join(
+        f'<span class="key k{n}">{escape(name)} <b>{parts[name]:.3g} {escape(unit)}</b> {share:.0%}</span>'
+        for n, (name, share) in enumerate(shares.items(), 1)
+    )
     return f'<div class="bar">{pieces}</div><div class="keys">{keys}</div>'
 
 
@@ -102,8 +112,10 @@ def heat(rows: Sequence[Sequence[float]], names: Sequence[str]) -> str:
             cells.append(f'<td class="{kind}"{shade} title="{escape(tip)}">{f"{count:g}" if count else "·"}</td>')
         right = f"{row[i] / total:.0%}" if total else "–"
         body.append(f'<tr><th scope=row>{escape(name)}</th>{"".join(cells)}<td class="recall">{right}</td></tr>')
-    return (f'<div class="wide"><table class="heat"><thead><tr><th></th>{head}<th>found</th></tr></thead>'
-            f'<tbody>{"".join(body)}</tbody></table></div>')
+    return (
+        f'<div class="wide"><table class="heat"><thead><tr><th></th>{head}<th>found</th></tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -135,14 +147,21 @@ def _drawn(curve: Curve, across: Callable[[float], float], up: Callable[[float],
             runs[-1].append((x, y))
         elif runs[-1]:
             runs.append([])
-    lines = "".join('<polyline class="c{}" points="{}"/>'.format(
-        curve.colour, " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in run)) for run in runs if len(run) > 1)
+    lines = "".join(
+        '<polyline class="c{}" points="{}"/>'.format(
+            curve.colour, " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in run)
+        )
+        for run in runs
+        if len(run) > 1
+    )
     alone = {run[0] for run in runs if len(run) == 1}
     dots = []
     for x, y in (point for run in runs for point in run):
         shown = "dot" if (x, y) in alone or x == curve.mark else "spot"
-        dots.append(f'<circle class="{shown} d{curve.colour}" cx="{across(x):.1f}" cy="{up(y):.1f}" r="4">'
-                    f"<title>{escape(curve.name)} {y:.4g} at {x:,g}</title></circle>")
+        dots.append(
+            f'<circle class="{shown} d{curve.colour}" cx="{across(x):.1f}" cy="{up(y):.1f}" r="4">'
+            f"<title>{escape(curve.name)} {y:.4g} at {x:,g}</title></circle>"
+        )
     return lines + "".join(dots)
 
 

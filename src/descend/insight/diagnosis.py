@@ -23,15 +23,18 @@ def diagnose(lines: Sequence[Line], scores: Mapping[str, Any], run: Mapping[str,
         ended: what cut the run short, in words.
     """
     found = [ended] if ended else []
-    found += filter(None, (
-        _not_finite(lines),
-        "" if ended else _unfinished(lines, scores, run),
-        _learnt_little(lines),
-        _overfitting(lines),
-        _still_improving(lines, scores),
-        _stopped(scores),
-        _waiting_for_data(scores),
-    ))
+    found += filter(
+        None,
+        (
+            _not_finite(lines),
+            "" if ended else _unfinished(lines, scores, run),
+            _learnt_little(lines),
+            _overfitting(lines),
+            _still_improving(lines, scores),
+            _stopped(scores),
+            _waiting_for_data(scores),
+        ),
+    )
     if not lines:
         found.append("No log point was reached, so there is nothing to judge.")
     return found or ["Nothing stands out: the loss fell, the validation score followed it and levelled off."]
@@ -39,8 +42,11 @@ def diagnose(lines: Sequence[Line], scores: Mapping[str, Any], run: Mapping[str,
 
 def series(lines: Sequence[Line], name: str) -> list[tuple[float, float]]:
     """(step, value) of all log points at which ``name`` was measured."""
-    return [(line["step"], float(line[name])) for line in lines
-            if "step" in line and isinstance(line.get(name), int | float)]
+    return [
+        (line["step"], float(line[name]))
+        for line in lines
+        if "step" in line and isinstance(line.get(name), int | float)
+    ]
 
 
 def interval(share: float, n: int) -> tuple[float, float]:
@@ -53,20 +59,25 @@ def interval(share: float, n: int) -> tuple[float, float]:
 
 def confused(matrix: Sequence[Sequence[float]], names: Sequence[str], most: int = 3) -> list[tuple[str, str, float]]:
     """The most frequent mistakes as (truth, answer, count)."""
-    mistakes = [(names[i], names[j], count) for i, row in enumerate(matrix) for j, count in enumerate(row)
-                if i != j and count]
+    mistakes = [
+        (names[i], names[j], count) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count
+    ]
     return sorted(mistakes, key=lambda mistake: -mistake[2])[:most]
 
 
 def _not_finite(lines: Sequence[Line]) -> str:
     for step, value in series(lines, "train/loss"):
         if not math.isfinite(value):
-            return (f"Diverged: the training loss was {value} at step {step:,}. Lower the learning rate, clip the "
-                    "gradients, or look for bad values in the data.")
+            return (
+                f"Diverged: the training loss was {value} at step {step:,}. Lower the learning rate, clip the "
+                "gradients, or look for bad values in the data."
+            )
     loss = [value for _, value in series(lines, "train/loss")]
     if len(loss) >= 4 and loss[-1] > 3 * loss[0] > 0:
-        return (f"Diverging: the training loss rose from {loss[0]:.3g} to {loss[-1]:.3g}. "
-                "Lower the learning rate or clip the gradients.")
+        return (
+            f"Diverging: the training loss rose from {loss[0]:.3g} to {loss[-1]:.3g}. "
+            "Lower the learning rate or clip the gradients."
+        )
     return ""
 
 
@@ -81,8 +92,10 @@ def _unfinished(lines: Sequence[Line], scores: Mapping[str, Any], run: Mapping[s
 def _learnt_little(lines: Sequence[Line]) -> str:
     loss = [value for _, value in series(lines, "train/loss") if math.isfinite(value)]
     if len(loss) >= 5 and loss[0] > 0 and 0.9 * loss[0] < _mean(loss[-3:]) <= 3 * loss[0]:
-        return (f"Underfitting: the training loss hardly fell ({loss[0]:.3g} to {_mean(loss[-3:]):.3g}). "
-                "Try another learning rate, a larger network, or check that the targets belong to the inputs.")
+        return (
+            f"Underfitting: the training loss hardly fell ({loss[0]:.3g} to {_mean(loss[-3:]):.3g}). "
+            "Try another learning rate, a larger network, or check that the targets belong to the inputs."
+        )
     return ""
 
 
@@ -95,9 +108,11 @@ def _overfitting(lines: Sequence[Line]) -> str:
     last_step, last = valid[-1]
     before = [v for s, v in train if s <= best_step]
     if last > 1.1 * best > 0 and before and train[-1][1] < before[-1]:
-        return (f"Overfitting since step {best_step:,} of {last_step:,}: the validation loss rose from {best:.3g} to "
-                f"{last:.3g} while the training loss went on falling. The kept model is that of the best validation "
-                "score. Try weight decay, dropout, augmentation, more data, or fewer epochs.")
+        return (
+            f"Overfitting since step {best_step:,} of {last_step:,}: the validation loss rose from {best:.3g} to "
+            f"{last:.3g} while the training loss went on falling. The kept model is that of the best validation "
+            "score. Try weight decay, dropout, augmentation, more data, or fewer epochs."
+        )
     return ""
 
 
@@ -110,8 +125,10 @@ def _still_improving(lines: Sequence[Line], scores: Mapping[str, Any]) -> str:
     quarter = len(values) // 4
     gain, whole = _mean(values[-quarter:]) - _mean(values[-2 * quarter : -quarter]), max(values) - min(values)
     if whole > 0 and gain > 0.03 * whole and max(values[-quarter:]) == max(values):
-        return (f"Still improving at the end: the last quarter brought {gain / whole:.0%} of all that "
-                f"{goal['metric']} gained. Train longer.")
+        return (
+            f"Still improving at the end: the last quarter brought {gain / whole:.0%} of all that "
+            f"{goal['metric']} gained. Train longer."
+        )
     return ""
 
 
@@ -123,8 +140,10 @@ def _waiting_for_data(scores: Mapping[str, Any]) -> str:
     seconds = scores.get("seconds") or {}
     data, step = seconds.get("data", 0.0), seconds.get("step", 0.0)
     if data > 1 and data > 0.3 * (data + step):
-        return (f"Waiting for data took {data / (data + step):.0%} of the training time. "
-                "Use workers, or data that is held in memory.")
+        return (
+            f"Waiting for data took {data / (data + step):.0%} of the training time. "
+            "Use workers, or data that is held in memory."
+        )
     return ""
 
 

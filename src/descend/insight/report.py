@@ -1,8 +1,8 @@
 """A run on one page: one HTML file made of the run folder's own files, readable offline, on a phone, in the dark.
 
-    run.json       what was run
-    metrics.jsonl  the curves
-    scores.json    what was reached; missing where the run has not ended
+run.json       what was run
+metrics.jsonl  the curves
+scores.json    what was reached; missing where the run has not ended
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(name)} · {escape(folder.name)}</title><style>{STYLE}</style>\n<main>"
         f"<header><p class=path>{escape(folder.name)}</p><h1>{escape(name)}</h1>"
-        f"{_headline(run, lines, scores)}</header>\n"
-        + "\n".join(sections) + "\n</main></html>\n"
+        f"{_headline(run, lines, scores)}</header>\n" + "\n".join(sections) + "\n</main></html>\n"
     )
 
 
@@ -89,8 +88,11 @@ def _headline(run: Mapping[str, Any], lines: Sequence[Line], scores: Mapping[str
         cards.append((_duration(seconds["total"]), f"{rate:,.0f} samples/s" if rate else "in all"))
     if scores.get("parameters"):
         cards.append((f"{scores['parameters']:,}", "parameters"))
-    return '<div class="cards">' + "".join(
-        f"<div><strong>{escape(big)}</strong><span>{escape(small)}</span></div>" for big, small in cards) + "</div>"
+    return (
+        '<div class="cards">'
+        + "".join(f"<div><strong>{escape(big)}</strong><span>{escape(small)}</span></div>" for big, small in cards)
+        + "</div>"
+    )
 
 
 def _charts(lines: Sequence[Line], scores: Mapping[str, Any]) -> str:
@@ -99,11 +101,23 @@ def _charts(lines: Sequence[Line], scores: Mapping[str, Any]) -> str:
     names = dict.fromkeys(name for line in lines for name in line)
     # An unfinished run has no scores.json, so its goal is not known: everything measured is shown.
     watched = [metric] if metric else [name[6:] for name in names if name.startswith("valid/")]
-    drawn = [chart("Loss", [Curve("train", series(lines, "train/loss"), 1),
-                            Curve("validation", series(lines, "valid/loss"), 2, best)])]
-    drawn += [chart(name.capitalize(), [Curve("train", series(lines, f"train/{name}"), 1),
-                                        Curve("validation", series(lines, f"valid/{name}"), 2, best)])
-              for name in watched if name != "loss"]
+    drawn = [
+        chart(
+            "Loss",
+            [Curve("train", series(lines, "train/loss"), 1), Curve("validation", series(lines, "valid/loss"), 2, best)],
+        )
+    ]
+    drawn += [
+        chart(
+            name.capitalize(),
+            [
+                Curve("train", series(lines, f"train/{name}"), 1),
+                Curve("validation", series(lines, f"valid/{name}"), 2, best),
+            ],
+        )
+        for name in watched
+        if name != "loss"
+    ]
     parts = [name for name in names if name.startswith("train/") and name[6:] not in ("loss", *watched)]
     drawn += [chart(name, [Curve(name, series(lines, name), 1)]) for name in parts]
     rates = [name for name in names if name == "lr" or name.startswith("lr/")]
@@ -127,9 +141,15 @@ def _scores(scores: Mapping[str, Any]) -> str:
         note = better.get(goal.get("mode", ""), "") if name == goal.get("metric") else ""
         rows.append(f"<tr><th scope=row>{escape(name)}{note}</th>{cells}</tr>")
     best = scores.get("best") or {}
-    kept = (f"<p>The kept model is that of step {best['step']:,}, the best on the validation split; the test split was "
-            "looked at once, after that.</p>") if "valid" in splits and best.get("step") else ""
-    table = f'<table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    kept = (
+        (
+            f"<p>The kept model is that of step {best['step']:,}, the best on the validation split; the test split was "
+            "looked at once, after that.</p>"
+        )
+        if "valid" in splits and best.get("step")
+        else ""
+    )
+    table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="wide">{table}</div>{kept}'
 
 
@@ -171,8 +191,11 @@ def _made(run: Mapping[str, Any], folder: Path) -> str:
         "versions": ", ".join(f"{name} {value}" for name, value in (run.get("versions") or {}).items()),
         "commit": run.get("commit"),
     }
-    body = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(_shown(value))}</td></tr>"
-                   for name, value in rows.items() if value is not None)
+    body = "".join(
+        f"<tr><th scope=row>{escape(name)}</th><td>{escape(_shown(value))}</td></tr>"
+        for name, value in rows.items()
+        if value is not None
+    )
     again = f"<p>To do it again:</p><pre>{escape(command(run))}</pre>" if recipe else ""
     return f'<div class="wide"><table class="facts">{body}</table></div>{again}'
 
@@ -205,7 +228,7 @@ def _words(option: str, value: Any) -> list[str]:
 def _plain(value: Any) -> Any:
     """An argument as run.json holds it ({"tuple": [128, 64]}, {"path": "x.csv"}) as plain values."""
     if isinstance(value, dict) and len(value) == 1:
-        (kind, inner), = value.items()
+        ((kind, inner),) = value.items()
         if kind == "tuple":
             return [_plain(each) for each in inner]
         if kind in ("path", "float", "function"):

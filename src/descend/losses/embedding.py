@@ -23,7 +23,7 @@ def triplet(
     negative: Float[Tensor, "batch width"],
     margin: float = 1.0,
 ) -> Mean:
-    """max(0, ‖a - p‖ - ‖a - n‖ + margin), averaged over the batch (Schroff et al. 2015, eq. 3, distances not squared)."""
+    """max(0, ‖a - p‖ - ‖a - n‖ + margin), averaged over the batch (Schroff et al. 2015, eq. 3, unsquared)."""
     same_shape(anchor, positive)
     same_shape(anchor, negative)
     values = functional.triplet_margin_loss(anchor, positive, negative, margin=margin, reduction="sum")

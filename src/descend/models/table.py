@@ -98,20 +98,21 @@ class TableNet(nn.Module):
         self.members = members
         self.dropout = dropout
         self.periodic = Periodic(numbers) if numbers else None
-        self.tables = nn.ModuleList(nn.Embedding(n, min(16, math.ceil(1.6 * n**0.56))) for n in cardinalities)
-        features = (numbers * self.periodic.width if self.periodic else 0) + sum(t.embedding_dim for t in self.tables)
+        tables = [nn.Embedding(n, min(16, math.ceil(1.6 * n**0.56))) for n in cardinalities]
+        features = (numbers * self.periodic.width if self.periodic else 0) + sum(t.embedding_dim for t in tables)
         widths = (features, *hidden)
-        self.body = nn.ModuleList(Members(members, a, b) for a, b in zip(widths, hidden, strict=False))
+        layers = [Members(members, a, b) for a, b in zip(widths, hidden, strict=False)]
+        self.tables = nn.ModuleList(tables)
+        self.body = nn.ModuleList(layers)
         self.head = nn.Parameter(torch.empty(members, widths[-1], out))
         self.head_bias = nn.Parameter(torch.zeros(members, out))
         # He's scheme for the ReLUs; the first inputs' scales are random signs, which is what makes the members differ;
         # small heads, so that no class is favoured at first; an unknown category begins at 0, as if it were not there.
         initialise(self.body, He())
-        if members > 1:
-            nn.init.normal_(self.body[0].inner)  # type: ignore[arg-type]
+        if members > 1 and layers:
+            nn.init.normal_(layers[0].inner)
         nn.init.normal_(self.head, std=1 / math.sqrt(3 * widths[-1]))
-        for table in self.tables:
-            nn.init.normal_(table.weight, std=1.0)
+        for table in tables:
             nn.init.zeros_(table.weight[0])
 
     def each(

@@ -21,7 +21,7 @@ from descend.nn.activations import (
     swiglu,
 )
 from descend.nn.blocks import ConvBlock, LinearBlock, Residual, residual_block
-from descend.nn.dropout import DropPath, Dropout, Dropout1d, Dropout2d
+from descend.nn.dropout import Dropout, Dropout1d, Dropout2d, DropPath
 from descend.nn.initialisation import (
     He,
     LeCun,

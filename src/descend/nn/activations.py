@@ -63,5 +63,23 @@ def swiglu() -> Gated:
     return Gated(SiLU())
 
 
-__all__ = ["ELU", "GELU", "SELU", "Gated", "LeakyReLU", "Mish", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
-           "SquaredReLU", "Tanh", "each", "geglu", "glu", "reglu", "swiglu"]
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Gated",
+    "LeakyReLU",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "SquaredReLU",
+    "Tanh",
+    "each",
+    "geglu",
+    "glu",
+    "reglu",
+    "swiglu",
+]

@@ -19,7 +19,9 @@ class LinearBlock(nn.Sequential):
         dropout: probability, 0 ≤ p < 1.
     """
 
-    def __init__(self, features: int, width: int, activation: nn.Module, norm: Norm | None = None, dropout: float = 0.0):
+    def __init__(
+        self, features: int, width: int, activation: nn.Module, norm: Norm | None = None, dropout: float = 0.0
+    ):
         layers: list[nn.Module] = [nn.Linear(features, width)]
         layers += [norm(width)] if norm else []
         layers.append(each(activation))
@@ -34,8 +36,15 @@ class ConvBlock(nn.Sequential):
         activation: none if None.
     """
 
-    def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1, norm: Norm = BatchNorm(),
-                 activation: nn.Module | None = None):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        norm: Norm = BatchNorm(),
+        activation: nn.Module | None = None,
+    ):
         # The norm's own shift follows at once, so a bias would do nothing.
         layers = [nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False), norm(channels)]
         super().__init__(*layers, *([each(activation)] if activation else []))
@@ -61,9 +70,11 @@ class Residual(nn.Module):
         return y if self.activation is None else self.activation(y)
 
 
-def residual_block(in_channels: int, channels: int, stride: int, norm: Norm, activation: nn.Module | None = None) -> Residual:
-    """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes (He et al. 2016, figure 2,
-    option B)."""
+def residual_block(
+    in_channels: int, channels: int, stride: int, norm: Norm, activation: nn.Module | None = None
+) -> Residual:
+    """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes (He et al. 2016,
+    figure 2, option B)."""
     activation = activation or ReLU()
     first = ConvBlock(in_channels, channels, 3, stride, norm, activation)
     second = ConvBlock(channels, channels, 3, 1, norm)

@@ -1,4 +1,4 @@
-"""How weights begin. A scheme keeps the variance of the signal from layer to layer, given what the activation does to it:
+"""How weights begin. A scheme keeps the signal's variance from layer to layer, given what the activation does to it:
 
     Var(w) = gain² / fan_in  (`LeCun`, `He`),    gain² · 2 / (fan_in + fan_out)  (`Xavier`),
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -37,7 +38,7 @@ class He(Scheme):
     ``"fan_in"``, or ``"fan_out"`` to keep the gradient's variance instead."""
 
     slope: float = 0.0
-    fan: str = "fan_in"
+    fan: Literal["fan_in", "fan_out"] = "fan_in"
 
     def __call__(self, weight: Tensor) -> None:
         nn.init.kaiming_normal_(weight, self.slope, self.fan, "leaky_relu")

@@ -5,9 +5,6 @@
 The description holds no tensors: the engine keeps the averages, beside the moments, and saves them.
 """
 
-# pyright: reportPrivateImportUsage=false
-# (torch names its many-tensor kernels, torch._foreach_…, as if they were private.)
-
 from __future__ import annotations
 
 from dataclasses import dataclass

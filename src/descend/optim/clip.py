@@ -4,9 +4,6 @@ By norm the whole gradient is scaled, which keeps its direction (Pascanu et al. 
 number is cut, which does not.
 """
 
-# pyright: reportPrivateImportUsage=false
-# (torch names its many-tensor kernels, torch._foreach_…, as if they were private.)
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -3,9 +3,6 @@
 c = β₁·m + (1-β₁)·g,    w ← w - γ·(sign(c) + λ·w),    m ← β₂·m + (1-β₂)·g          (Chen et al. 2023, algorithm 2)
 """
 
-# pyright: reportPrivateImportUsage=false
-# (torch names its many-tensor kernels, torch._foreach_…, as if they were private.)
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -8,9 +8,6 @@ A matrix's momentum B = U·S·Vᵀ is replaced by U·Vᵀ, so that every directi
 [out, in · height · width]. Embeddings, heads, norms and vectors are not maps between hidden spaces and get AdamW.
 """
 
-# pyright: reportPrivateImportUsage=false
-# (torch names its many-tensor kernels, torch._foreach_…, as if they were private.)
-
 from __future__ import annotations
 
 import math

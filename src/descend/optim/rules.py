@@ -4,9 +4,6 @@ The engine hands a rule its `Passes`: forward and backward over the global batch
 ranks that takes. So a rule is a few lines of its paper, and works with micro-batches and ranks without knowing of them.
 """
 
-# pyright: reportPrivateImportUsage=false
-# (torch names its many-tensor kernels, torch._foreach_…, as if they were private.)
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

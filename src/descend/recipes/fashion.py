@@ -28,7 +28,9 @@ class Plan:
 def mlp(data: Splits) -> Plan:
     """784-128-64-10."""
     network = MLP(data.features, 128, 64, out=data.classes, dropout=0.1)
-    return Plan(network, AdamW(4e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.998)), epochs=30, augment=Flip())
+    return Plan(
+        network, AdamW(4e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.998)), epochs=30, augment=Flip()
+    )
 
 
 def lenet(data: Splits) -> Plan:

@@ -13,7 +13,9 @@ from descend.tasks import Classify
 
 
 @recipe
-def photos(data: Path, size: int = 64, grey: bool = False, batch: int = 32, epochs: int = 20, workers: int = 2) -> Experiment:
+def photos(
+    data: Path, size: int = 64, grey: bool = False, batch: int = 32, epochs: int = 20, workers: int = 2
+) -> Experiment:
     """Tell apart the pictures of a folder by the folders inside it: data/CLASS/picture.jpg.
 
     descend train photos --data folder/

@@ -31,6 +31,7 @@ class Classify(Task):
     """
 
     goal = Max("accuracy")
+    weights: Tensor | None
 
     def __init__(
         self,

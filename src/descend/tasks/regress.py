@@ -32,6 +32,8 @@ class Regress(Task):
     """
 
     goal = Min("rmse")
+    shift: Tensor
+    scale: Tensor
 
     def __init__(
         self,

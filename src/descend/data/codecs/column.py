@@ -66,8 +66,13 @@ class Number(Column):
         # A value that many rows share stands in the middle of its ranks.
         ranks = np.clip((place[first] + place[last]) / 2, 0.5 / len(known), 1 - 0.5 / len(known))
         scores = np.array([_normal_quantile(r) for r in ranks])
-        return cls(name, tuple(knots.tolist()), tuple(scores.tolist()), bool(np.isnan(numbers).any()),
-                   float(np.interp(np.median(known), knots, scores)))
+        return cls(
+            name,
+            tuple(knots.tolist()),
+            tuple(scores.tolist()),
+            bool(np.isnan(numbers).any()),
+            float(np.interp(np.median(known), knots, scores)),
+        )
 
     def encode(self, values: Sequence) -> np.ndarray:
         numbers = to_numbers(self.name, values)
@@ -98,7 +103,9 @@ class Category(Column):
     @classmethod
     def fit(cls, name: str, values: Sequence, least: int = 3, most: int = 1000) -> Category:
         counts = Counter(text for value in values if (text := to_text(value)) is not None)
-        kept = [text for text, count in counts.most_common(most) if count >= least] or [t for t, _ in counts.most_common(most)]
+        kept = [text for text, count in counts.most_common(most) if count >= least] or [
+            t for t, _ in counts.most_common(most)
+        ]
         return cls(name, tuple(kept))
 
     def encode(self, values: Sequence) -> np.ndarray:
@@ -203,8 +210,10 @@ def to_days(name: str, values: Sequence) -> np.ndarray:
         if text not in known:
             found = _day(text)
             if found is None:
-                raise BadData(f"column {name!r} holds dates, but {value!r} in row {row + 1} is none that can be read: "
-                              "write 2024-12-31")
+                raise BadData(
+                    f"column {name!r} holds dates, but {value!r} in row {row + 1} is none that can be read: "
+                    "write 2024-12-31"
+                )
             known[text] = found
         days[row] = known[text]
     return days

@@ -23,8 +23,8 @@ MOST_PIXELS = 64 * 10**6
 class ImageCodec(Codec):
     """A picture as ``x`` [channels, height, width], (value - mean) / std with values 0 … 1.
 
-    Turned as its EXIF data say, transparent parts on black, the first frame of an animation, scaled (antialiased) so that it covers
-    the size and cut in the middle.
+    Turned as its EXIF data say, transparent parts on black, the first frame of an animation; scaled (antialiased) so
+    that it covers the size, and cut in the middle.
 
     Args:
         height, width: in pixels.
@@ -33,8 +33,15 @@ class ImageCodec(Codec):
         labels: the classes' names.
     """
 
-    def __init__(self, height: int, width: int, channels: int = 3, mean: tuple[float, ...] = (0.0,),
-                 std: tuple[float, ...] = (1.0,), labels: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        channels: int = 3,
+        mean: tuple[float, ...] = (0.0,),
+        std: tuple[float, ...] = (1.0,),
+        labels: tuple[str, ...] = (),
+    ):
         if channels not in (1, 3):
             raise ValueError(f"ImageCodec: channels is {channels}; give 1 for grey or 3 for RGB")
         self.height = height
@@ -53,16 +60,20 @@ class ImageCodec(Codec):
         return {"x": self.standardise(self.pixels(raw))}
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        return best_labels(self.labels, output)
+        return best_labels(self.labels or (), output)
 
-    def standardise(self, pixels: Float[Tensor, "*batch channels height width"]) -> Float[Tensor, "*batch channels height width"]:
+    def standardise(
+        self, pixels: Float[Tensor, "*batch channels height width"]
+    ) -> Float[Tensor, "*batch channels height width"]:
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         return (pixels - mean) / std
 
     def fitted(self, pixels: Float[Tensor, "n channels height width"]) -> ImageCodec:
         """The same codec with mean and spread of these (training) pictures, a channel at a time."""
         mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp(min=1e-3)
-        return ImageCodec(self.height, self.width, self.channels, tuple(mean.tolist()), tuple(std.tolist()), self.labels)
+        return ImageCodec(
+            self.height, self.width, self.channels, tuple(mean.tolist()), tuple(std.tolist()), self.labels or ()
+        )
 
     def pixels(self, raw: Any) -> Float[Tensor, "channels height width"]:
         """0 … 1, before standardisation.
@@ -78,8 +89,10 @@ class ImageCodec(Codec):
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
                 picture = self._open(raw, Image)
                 if picture.width * picture.height > MOST_PIXELS:
-                    raise BadData(f"{name} has {picture.width}×{picture.height} pixels, more than {MOST_PIXELS:,}: it looks "
-                                  "like a decompression bomb; scale it down if it is meant")
+                    raise BadData(
+                        f"{name} has {picture.width}×{picture.height} pixels, more than {MOST_PIXELS:,}: it looks "
+                        "like a decompression bomb; scale it down if it is meant"
+                    )
                 picture = self._mode(ImageOps.exif_transpose(picture), Image)
                 picture = ImageOps.fit(picture, (self.width, self.height), Image.Resampling.BICUBIC)
         except UnidentifiedImageError:

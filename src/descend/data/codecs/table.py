@@ -34,8 +34,15 @@ class TableCodec(Codec):
         left_out: why columns were left out, by name.
     """
 
-    def __init__(self, columns: tuple[Column, ...], target: str, labels: tuple[str, ...] | None = None,
-                 target_mean: float = 0.0, target_std: float = 1.0, left_out: dict[str, str] | None = None):
+    def __init__(
+        self,
+        columns: tuple[Column, ...],
+        target: str,
+        labels: tuple[str, ...] | None = None,
+        target_mean: float = 0.0,
+        target_std: float = 1.0,
+        left_out: dict[str, str] | None = None,
+    ):
         self.columns = columns
         self.target = target
         self.labels = labels
@@ -68,7 +75,7 @@ class TableCodec(Codec):
     @property
     def numbers(self) -> int:
         """How many numbers a row becomes."""
-        return sum(self._encode(column, [None]).shape[1] for column in self.columns if not isinstance(column, Category))
+        return sum(column.encode([None]).shape[1] for column in self.columns if not isinstance(column, Category))
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -77,7 +84,9 @@ class TableCodec(Codec):
 
     def encode(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
         """One row, by column name; the target may be missing."""
-        return {name: rows[0] for name, rows in self.encode_table({name: [value] for name, value in raw.items()}).items()}
+        return {
+            name: rows[0] for name, rows in self.encode_table({name: [value] for name, value in raw.items()}).items()
+        }
 
     def encode_table(self, table: Columns) -> dict[str, Tensor]:
         """All rows at once: ``numbers`` [rows, n], ``categories`` [rows, k]."""
@@ -88,13 +97,15 @@ class TableCodec(Codec):
                 near = get_close_matches(column.name, table, 1)
                 hint = f"; did you mean it by {near[0]!r}?" if near else ""
                 raise BadData(f"column {column.name!r} is missing{hint} The table has {', '.join(table)}")
-            found = self._encode(column, table[column.name])
+            found = column.encode(table[column.name])
             if isinstance(column, Category):
                 categories.append(found[:, None])
             else:
                 numbers.append(found)
-        return {"numbers": torch.from_numpy(np.concatenate(numbers, 1)),
-                "categories": torch.from_numpy(np.concatenate(categories, 1))}
+        return {
+            "numbers": torch.from_numpy(np.concatenate(numbers, 1)),
+            "categories": torch.from_numpy(np.concatenate(categories, 1)),
+        }
 
     def encode_target(self, table: Columns) -> Tensor:
         """Class indices, or the numbers in their own unit.
@@ -109,18 +120,21 @@ class TableCodec(Codec):
         texts = [to_text(value) or "" for value in values]
         unknown = sorted(set(texts) - set(places))
         if unknown:
-            raise BadData(f"the target {self.target!r} holds {', '.join(unknown[:3])}, which no training row holds: the "
-                          f"classes are {', '.join(self.labels)}; leave these rows out, or give more of them")
+            raise BadData(
+                f"the target {self.target!r} holds {', '.join(unknown[:3])}, which no training row holds: the "
+                f"classes are {', '.join(self.labels)}; leave these rows out, or give more of them"
+            )
         return torch.tensor([places[text] for text in texts])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         if self.labels is not None:
             return best_labels(self.labels, output)
         values = output.flatten().tolist()
-        return {self.target: values[0]} if len(values) == 1 else {self.target: values[len(values) // 2], "quantiles": values}
-
-    def _encode(self, column: Column, values: Sequence) -> np.ndarray:
-        return column.encode(values)
+        return (
+            {self.target: values[0]}
+            if len(values) == 1
+            else {self.target: values[len(values) // 2], "quantiles": values}
+        )
 
 
 def target_values(table: Columns, target: str) -> Sequence:
@@ -135,7 +149,9 @@ def target_values(table: Columns, target: str) -> Sequence:
         raise BadData(f"there is no column {target!r}{hint} The table has {', '.join(table)}")
     missing = [row + 1 for row, value in enumerate(table[target]) if to_text(value) is None]
     if missing:
-        raise BadData(f"the target {target!r} is missing in {len(missing)} rows, first in row {missing[0]}: leave these rows out")
+        raise BadData(
+            f"the target {target!r} is missing in {len(missing)} rows, first in row {missing[0]}: leave these rows out"
+        )
     return table[target]
 
 

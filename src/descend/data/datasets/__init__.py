@@ -5,4 +5,14 @@ from descend.data.datasets.fashion import fashion_mnist
 from descend.data.datasets.folder import folder
 from descend.data.datasets.table import breast_cancer, diabetes, split_table, table, wine, write_generated
 
-__all__ = ["breast_cancer", "diabetes", "digits", "fashion_mnist", "folder", "split_table", "table", "wine", "write_generated"]
+__all__ = [
+    "breast_cancer",
+    "diabetes",
+    "digits",
+    "fashion_mnist",
+    "folder",
+    "split_table",
+    "table",
+    "wine",
+    "write_generated",
+]

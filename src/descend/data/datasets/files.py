@@ -62,8 +62,10 @@ class Official:
             self.check(unfinished)
             unfinished.replace(path)
         except OSError as error:
-            raise BadData(f"{self.url} cannot be downloaded ({error}): put the file at {path}, or name the folder that "
-                          f"holds {self.path} in DESCEND_DATA") from None
+            raise BadData(
+                f"{self.url} cannot be downloaded ({error}): put the file at {path}, or name the folder that "
+                f"holds {self.path} in DESCEND_DATA"
+            ) from None
         finally:
             unfinished.unlink(missing_ok=True)
         return path

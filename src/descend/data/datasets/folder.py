@@ -37,8 +37,10 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0) ->
         raise BadData(f"there is no folder {root}")
     labels = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")))
     if len(labels) < 2:
-        raise BadData(f"{root} holds {len(labels)} folders: pictures belong in one folder a class, {root}/CLASS/picture.jpg, "
-                      "of two classes at least")
+        raise BadData(
+            f"{root} holds {len(labels)} folders: pictures belong in one folder a class, {root}/CLASS/picture.jpg, "
+            "of two classes at least"
+        )
     codec = ImageCodec(size, size, channels, labels=labels)
     items, refused = _find(root, labels, codec)
     if refused:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,8 +57,7 @@ def split_table(columns: Columns, target: str, name: str, regression: bool | Non
 
 def take(columns: Columns, rows: Sequence[int]) -> dict[str, Sequence]:
     """The rows of these numbers."""
-    return {name: column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
-            for name, column in columns.items()}
+    return {name: [column[i] for i in rows] for name, column in columns.items()}
 
 
 def read_table(path: Path) -> dict[str, Sequence]:
@@ -73,7 +73,9 @@ def read_table(path: Path) -> dict[str, Sequence]:
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadData(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8, or as .parquet") from None
+        raise BadData(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8, or as .parquet"
+        ) from None
     lines = csv.reader(text.splitlines(), delimiter=_delimiter(text.split("\n", 1)[0]))
     header = next(lines, [])
     if not any(name.strip() for name in header):
@@ -87,7 +89,9 @@ def read_table(path: Path) -> dict[str, Sequence]:
         if len(row) != len(names):
             if not row:
                 continue
-            raise BadData(f"{path}, line {lines.line_num}: {len(row)} fields where the header names {len(names)} columns")
+            raise BadData(
+                f"{path}, line {lines.line_num}: {len(row)} fields where the header names {len(names)} columns"
+            )
         rows.append(row)
     if not rows:
         raise BadData(f"{path} has a header and not one row")
@@ -130,7 +134,7 @@ def diabetes() -> Splits:
     return _classic(load_diabetes(scaled=False), "progression", "diabetes")
 
 
-def _classic(bunch: Mapping, target: str, name: str) -> Splits:
+def _classic(bunch: Any, target: str, name: str) -> Splits:
     columns = dict(zip(bunch["feature_names"], bunch["data"].T, strict=True))
     labels = bunch.get("target_names")
     values = bunch["target"] if labels is None else [str(labels[i]) for i in bunch["target"]]
@@ -144,7 +148,10 @@ def write_generated(path: Path, rows: int = 50_000, seed: int = 0) -> None:
     """
     draw = np.random.default_rng(seed)
     weight, distance = draw.lognormal(1.0, 0.8, rows), draw.gamma(2.0, 300.0, rows)
-    carrier, country = draw.choice(["air", "road", "sea", "rail"], rows), draw.choice([f"C{i:02d}" for i in range(30)], rows)
+    carrier, country = (
+        draw.choice(["air", "road", "sea", "rail"], rows),
+        draw.choice([f"C{i:02d}" for i in range(30)], rows),
+    )
     day = draw.integers(0, 1000, rows)
     delay = {"air": -1.0, "road": 0.0, "sea": 1.2, "rail": 0.4}
     rule = (
@@ -162,7 +169,15 @@ def write_generated(path: Path, rows: int = 50_000, seed: int = 0) -> None:
         lines = csv.writer(file)
         lines.writerow(["order", "weight", "distance", "carrier", "country", "shipped", "noise", "late"])
         for i in range(rows):
-            lines.writerow([
-                f"N{i:06d}", "" if gaps[0, i] else f"{weight[i]:.3f}", f"{distance[i]:.1f}", "" if gaps[1, i] else carrier[i],
-                country[i], dates[i], f"{math.sin(i):.4f}", "yes" if late[i] else "no",
-            ])
+            lines.writerow(
+                [
+                    f"N{i:06d}",
+                    "" if gaps[0, i] else f"{weight[i]:.3f}",
+                    f"{distance[i]:.1f}",
+                    "" if gaps[1, i] else carrier[i],
+                    country[i],
+                    dates[i],
+                    f"{math.sin(i):.4f}",
+                    "yes" if late[i] else "no",
+                ]
+            )

@@ -17,8 +17,8 @@ from descend.engine.task import Task
 
 def screen(file: TextIO | None = None) -> Observer:
     """`Progress` on a terminal, `Lines` anywhere else; on standard error, so that results can be piped."""
-    file = file or sys.stderr
-    return Progress(file) if file.isatty() else Lines(file)
+    shown: TextIO = file or sys.stderr
+    return Progress(shown) if shown.isatty() else Lines(shown)
 
 
 class Lines(Observer):
@@ -98,5 +98,8 @@ def memory_mib() -> float:
 
 def _shown(line: dict[str, float]) -> list[str]:
     hidden = ("step", "epoch", "seconds")
-    return [f"{name} {value:,.0f}" if name == "samples_per_s" else f"{name} {value:.4g}"
-            for name, value in line.items() if name not in hidden]
+    return [
+        f"{name} {value:,.0f}" if name == "samples_per_s" else f"{name} {value:.4g}"
+        for name, value in line.items()
+        if name not in hidden
+    ]

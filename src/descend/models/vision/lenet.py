@@ -20,11 +20,19 @@ class LeNet(nn.Module):
         dropout: before each hidden layer, 0 ≤ p < 1.
     """
 
-    def __init__(self, channels: int = 1, classes: int = 10, size: int = 28, widths: tuple[int, int, int, int] = (6, 16, 120, 84),
-                 dropout: float = 0.0):
+    def __init__(
+        self,
+        channels: int = 1,
+        classes: int = 10,
+        size: int = 28,
+        widths: tuple[int, int, int, int] = (6, 16, 120, 84),
+        dropout: float = 0.0,
+    ):
         super().__init__()
         if size < 16:
-            raise ValueError(f"LeNet: pictures of {size}×{size} are too small for two 5×5 convolutions; give 16 or more")
+            raise ValueError(
+                f"LeNet: pictures of {size}×{size} are too small for two 5×5 convolutions; give 16 or more"
+            )
         self.channels = channels
         self.classes = classes
         self.size = size
@@ -33,8 +41,13 @@ class LeNet(nn.Module):
         first, second, third, fourth = widths
         # A picture of 28 is padded to 32, as the paper pads its digits.
         self.body = nn.Sequential(
-            nn.Conv2d(channels, first, 5, padding=2 if size < 32 else 0), ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(first, second, 5), ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Conv2d(channels, first, 5, padding=2 if size < 32 else 0),
+            ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(first, second, 5),
+            ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
         )
         with torch.no_grad():
             flat = self.body(torch.zeros(1, channels, size, size)).shape[1]

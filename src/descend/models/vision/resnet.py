@@ -19,8 +19,14 @@ class ResNet(nn.Module):
         norm: after every convolution. Batch norm couples the samples of a batch; `GroupNorm` does not.
     """
 
-    def __init__(self, channels: int, classes: int, blocks: tuple[int, ...] = (3, 3, 3),
-                 widths: tuple[int, ...] = (16, 32, 64), norm: Norm = BatchNorm()):
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        blocks: tuple[int, ...] = (3, 3, 3),
+        widths: tuple[int, ...] = (16, 32, 64),
+        norm: Norm = BatchNorm(),
+    ):
         super().__init__()
         if len(blocks) != len(widths):
             raise ValueError(f"ResNet: blocks {blocks} and widths {widths} give one number a stage each")

@@ -1,0 +1,220 @@
+"""Forward and backward passes over the parts of one global batch.
+
+The batch is worked through whole, in micro-batches, by several ranks, or sample by sample; the gradient is always of
+
+    L = Σ_t w_t · (Σ_parts total_t) / (Σ_parts count_t)
+
+for the loss's terms t, the counts being summed over all parts and ranks before the first backward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from descend.data import Batch
+from descend.engine.compute import Compute
+from descend.engine.errors import Diverged
+from descend.engine.ranks import Ranks
+from descend.functional import Mean, keyed
+from descend.functional.persample import clipped_gradients
+
+Metrics = dict[str, Tensor]
+Loss = Callable[[Batch], "Mean | dict[str, Mean]"]
+
+_NOISE = 0x6E6F697365
+"""Keys a rule's own draws apart from dropout's."""
+
+
+@dataclass
+class Clock:
+    """Where the run is. ``progress`` goes from 0 towards 1."""
+
+    seed: int = 0
+    step: int = 0
+    steps: int = 1
+
+    @property
+    def progress(self) -> float:
+        return min(self.step / self.steps, 1.0)
+
+
+@dataclass
+class LossScale:
+    """Dynamic loss scaling for float16 (Micikevicius et al. 2018, section 3.2): halved when a gradient overflows,
+    doubled after 2,000 clean steps."""
+
+    scale: float = 2.0**15
+    clean: int = 0
+
+    def follow(self, finite: bool) -> None:
+        self.clean = self.clean + 1 if finite else 0
+        if not finite:
+            self.scale /= 2
+        elif self.clean % 2000 == 0:
+            self.scale *= 2
+
+
+class Passes:
+    """Forward and backward passes over the parts of one global batch, as often as a gradient rule asks for them."""
+
+    def __init__(
+        self,
+        loss: Loss,
+        batch: Batch,
+        parameters: list[nn.Parameter],
+        roots: Mapping[str, nn.Module],
+        compute: Compute,
+        ranks: Ranks,
+        clock: Clock,
+        scale: LossScale | None,
+    ):
+        self.parameters = parameters
+        self.compute, self.ranks, self.clock, self.scale = compute, ranks, clock, scale
+        self._roots = list(roots.values())
+        self._loss = loss
+        self._batch = batch
+        self._parts = batch.split(compute.micro) if compute.micro > 1 else [batch]
+        self._split = len(self._parts) > 1 or ranks.size > 1
+        # One number drawn from the step's own generator keys every part, so that a part can be computed twice.
+        self._key = int(torch.randint(1 << 62, ()).item()) if len(self._parts) > 1 else 0
+
+    @property
+    def generator(self) -> torch.Generator:
+        """For what a rule draws itself (noise): keyed by (seed, step), the same on every rank."""
+        return keyed.generator(self.clock.seed, self.clock.step, _NOISE, device=self.parameters[0].device)
+
+    def gradient(self) -> tuple[list[Tensor | None], Metrics]:
+        """The gradient of the global loss at the parameters' present values, and the loss by name."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        if self._split:
+            metrics = self._accumulate()
+        else:
+            means, total = self._forward(self._batch)
+            value = total.value()
+            self._backward(value)
+            metrics = {name: mean.value().detach() for name, mean in means.items()} if len(means) > 1 else {}
+            metrics["loss"] = value.detach()
+        self._check(metrics["loss"])
+        gradients = [parameter.grad for parameter in self.parameters]
+        if self.scale is not None:
+            torch._foreach_mul_([g for g in gradients if g is not None], 1 / self.scale.scale)
+        return gradients, metrics
+
+    def per_sample(self, clip: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], int, Metrics]:
+        """Σ_i clip(‖g_i‖) · g_i over all samples of the global batch, how many they are, and the mean loss."""
+        if self.scale is not None:
+            raise ValueError("per-sample clipping needs float32 or bfloat16: a loss scale would scale the norms too")
+        self._refuse_batch_norm("per-sample gradients")
+        sums, total = [torch.zeros_like(p) for p in self.parameters], self.parameters[0].new_zeros(())
+        with self.compute.autocast():
+            for number, part in enumerate(self._parts):
+                self._reseed(number)
+                own, _, loss = clipped_gradients(self._value, self._roots, self.parameters, part, clip)
+                torch._foreach_add_(sums, own)
+                total += loss
+        count = torch.tensor(float(len(self._batch)), device=total.device)
+        *sums, total, count = self.ranks.sum([*sums, total, count])
+        loss = total / count
+        self._check(loss)
+        return sums, int(count), {"loss": loss}
+
+    def _value(self, batch: Batch) -> Mean:
+        return whole(self._loss(batch))
+
+    def _forward(self, part: Batch) -> tuple[dict[str, Mean], Mean]:
+        with self.compute.autocast():
+            result = self._loss(part)
+        if isinstance(result, Mean):
+            return {"loss": result}, result
+        if isinstance(result, dict) and result and all(isinstance(mean, Mean) for mean in result.values()):
+            return result, whole(result)
+        raise TypeError(f"a loss returns a Mean, or a dictionary of them, so that its count is known; got {result!r}")
+
+    def _backward(self, value: Tensor) -> None:
+        scale = self.scale
+        # Only what this descent owns gets a gradient: a generator's loss runs through the critic and leaves it alone.
+        (value if scale is None else value * scale.scale).backward(inputs=self.parameters)
+
+    def _accumulate(self) -> Metrics:
+        """Counts first, then one backward a part, then gradients summed over ranks."""
+        self._refuse_batch_norm("a split batch")
+        ranks = self.ranks
+        self._reseed(0)
+        means, mean = self._forward(self._parts[0])
+        if mean.coupled:
+            raise ValueError(
+                "this loss couples the samples of a batch, so parts or ranks would not give the same numbers: "
+                "train it with micro=1 on one rank, or in a form that averages over samples"
+            )
+        sizes = [len(one.terms) for one in means.values()]
+        counts = ranks.sum([mean.counts + self._counts_of_the_rest()])[0]
+        totals = mean.totals
+        self._backward(mean.value(counts))
+        for number, part in enumerate(self._parts[1:], start=1):
+            self._reseed(number)
+            _, mean = self._forward(part)
+            self._backward(mean.value(counts))
+            totals = totals + mean.totals
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        *gradients, totals = ranks.sum([*gradients, totals])
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        averages = totals / torch.where(counts == 0, 1.0, counts)
+        names = [*means] if len(means) > 1 else []
+        metrics = {name: part.sum() for name, part in zip(names, averages.split(sizes), strict=False)}
+        return {**metrics, "loss": averages.sum()}
+
+    def _counts_of_the_rest(self) -> Tensor | float:
+        """How much the parts after the first one count. The terms have counts of their own, so they must be known
+        before the first backward: a forward pass without gradients, whose buffers are put back."""
+        if len(self._parts) == 1:
+            return 0.0
+        buffers = [b for root in self._roots for b in root.buffers()]
+        kept = [b.clone() for b in buffers]
+        counts: Tensor | float = 0.0
+        with torch.no_grad():
+            for number, part in enumerate(self._parts[1:], start=1):
+                self._reseed(number)
+                counts = self._forward(part)[1].counts + counts
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
+        return counts
+
+    def _reseed(self, part: int) -> None:
+        if len(self._parts) > 1:
+            keyed.reseed(self._key, part)
+
+    def _refuse_batch_norm(self, what: str) -> None:
+        for root in self._roots:
+            for name, module in root.named_modules():
+                if isinstance(module, _BatchNorm) and module.training and not isinstance(module, nn.SyncBatchNorm):
+                    raise ValueError(
+                        f"{name or 'the module'} is a {type(module).__name__}, which couples the samples of a batch: "
+                        f"{what} would change its statistics. Use GroupNorm, or one part on one rank (micro=1)"
+                    )
+
+    def _check(self, loss: Tensor) -> None:
+        value = loss.item()
+        if not math.isfinite(value):
+            raise Diverged(f"the loss became {value} in step {self.clock.step}", self._rerun)
+
+    def _rerun(self) -> None:
+        with torch.no_grad():
+            for number, part in enumerate(self._parts):
+                self._reseed(number)
+                self._forward(part)
+
+
+def whole(result: Mean | Mapping[str, Mean]) -> Mean:
+    """What a loss function returned, as one Mean of all its terms."""
+    if isinstance(result, Mean):
+        return result
+    first, *rest = result.values()
+    return sum(rest, first)
