@@ -20,7 +20,7 @@ RIGHT = 1
 
 
 class Waves(nn.Module):
-    """A weighted sum of sines: what the data are made of."""
+    """A weighted sum of cosines: what the data are made of."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -28,7 +28,7 @@ class Waves(nn.Module):
         self.weigh = nn.Linear(features, 1)
 
     def forward(self, x: Float[Tensor, "batch features"]) -> Float[Tensor, "batch 1"]:
-        return self.weigh(torch.sin(math.pi * x))
+        return self.weigh(torch.cos(math.pi * x))
 
 
 class Choice(nn.Module):
@@ -68,15 +68,15 @@ class Search(Task):
 def samples(n: int, noise: float = 0.5) -> Tensors:
     x = 2 * torch.rand(n, 6) - 1
     weights = torch.tensor([1.0, -1.0, 0.8, -0.8, 0.6, -0.6])
-    return Tensors(x=x, target=torch.sin(math.pi * x) @ weights[:, None] + noise * torch.randn(n, 1))
+    return Tensors(x=x, target=torch.cos(math.pi * x) @ weights[:, None] + noise * torch.randn(n, 1))
 
 
 @recipe
-def page(lr: float = 3e-3, steps: int = 1500) -> Experiment:
-    """Find out that the data are waves: a line cannot follow them, and a wide network learns their noise as well."""
+def page(lr: float = 3e-3, choice_lr: float = 1e-2, steps: int = 1000) -> Experiment:
+    """Find out that the data are waves: a plane cannot follow them, and a wide network learns their noise as well."""
     operations = (MLP(6, out=1), Waves(6), MLP(6, 256, out=1))
     data = Zip(train=Loader(samples(48), 48), valid=Loader(samples(48), 48))
-    return Experiment(task=Search(operations, Adam(lr), Adam(lr)), data=data, steps=steps)
+    return Experiment(task=Search(operations, Adam(lr), Adam(choice_lr)), data=data, steps=steps)
 
 
 def score(task: Search) -> float:

@@ -51,9 +51,9 @@ class Eye(nn.Module):
         super().__init__()
         self.width = width
         self.layers = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(1, width, 4, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.Conv2d(2 * width, 5, 1),
+            nn.Conv2d(2 * width, 4 * width, 3, padding=1), nn.ReLU(), nn.Conv2d(4 * width, 5, 1),
         )
 
     def forward(self, x: Float[Tensor, "batch 1 24 24"]) -> Float[Tensor, "batch 5 4 4"]:
@@ -112,7 +112,7 @@ def scenes(n: int, seed: int) -> Pictures:
 
 
 @recipe
-def page(width: int = 8, lr: float = 5e-3, batch: int = 64, epochs: int = 20) -> Experiment:
+def page(width: int = 16, lr: float = 5e-3, batch: int = 32, epochs: int = 20) -> Experiment:
     """Find bright boxes in small noisy pictures."""
     task = Detect(Eye(width), AdamW(lr, schedule=Cosine()))
     return Experiment(task=task, data=Loader(scenes(2000, 1), batch), epochs=epochs)

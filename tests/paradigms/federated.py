@@ -57,14 +57,14 @@ def clients(data: Tensors, number: int = 10, shards: int = 2) -> Tensors:
 
 
 @recipe
-def page(lr: float = 0.1, size: int = 16, rounds: int = 60) -> Experiment:
+def page(lr: float = 0.5, size: int = 64, rounds: int = 100) -> Experiment:
     """Read digits that lie with ten clients, each of whom has seen two to four kinds of digit."""
     task = Federated(MLP(64, 64, out=10), SGD(1.0), SGD(lr), size)
     return Experiment(task=task, data=Loader(clients(datasets.digits().train), 10), steps=rounds)
 
 
 @recipe
-def central(lr: float = 0.1, size: int = 16, epochs: int = 60) -> Experiment:
+def central(lr: float = 0.5, size: int = 64, epochs: int = 100) -> Experiment:
     """The same network, with as many looks at each sample, all in one place."""
     task = Classify(MLP(64, 64, out=10), SGD(lr))
     return Experiment(task=task, data=Loader(datasets.digits().train, size), epochs=epochs)

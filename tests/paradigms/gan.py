@@ -18,7 +18,7 @@ from tests.paradigms import ring
 class GAN(Task):
     """The generator turns noise into points; the critic tells real from made, with logits."""
 
-    def __init__(self, generator: nn.Module, critic: nn.Module, fooling: Optimizer, judging: Optimizer, noise: int = 8):
+    def __init__(self, generator: nn.Module, critic: nn.Module, fooling: Optimizer, judging: Optimizer, noise: int = 2):
         super().__init__()
         self.generator, self.critic, self.noise = generator, critic, noise
         self.fooling, self.judging = fooling, judging
@@ -48,7 +48,7 @@ class GAN(Task):
 def page(width: int = 64, lr: float = 1e-3, batch: int = 256, steps: int = 2000) -> Experiment:
     """Learn to make points on a ring of eight Gaussians."""
     task = GAN(
-        MLP(8, width, width, out=2), MLP(2, width, width, out=1),
+        MLP(2, width, width, width, out=2), MLP(2, width, width, out=1),
         fooling=Adam(lr, betas=(0.5, 0.99), average=EMA(0.99)), judging=Adam(lr, betas=(0.5, 0.99)),
     )
     return Experiment(task=task, data=ring.real(batch), steps=steps)

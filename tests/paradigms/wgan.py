@@ -21,7 +21,7 @@ class WassersteinGAN(Task):
     """Several steps of the critic, each on its own part of the batch, to one of the generator."""
 
     def __init__(self, generator: nn.Module, critic: nn.Module, fooling: Optimizer, judging: Optimizer, noise: int = 2,
-                 penalty: float = 0.1, judgements: int = 3):
+                 penalty: float = 0.1, judgements: int = 2):
         super().__init__()
         self.generator, self.critic, self.noise = generator, critic, noise
         self.fooling, self.judging = fooling, judging
@@ -53,11 +53,11 @@ class WassersteinGAN(Task):
 
 
 @recipe
-def page(width: int = 64, lr: float = 1e-3, batch: int = 384, steps: int = 800) -> Experiment:
+def page(width: int = 64, lr: float = 1.5e-3, batch: int = 256, steps: int = 1200) -> Experiment:
     """Learn to make points on a ring of eight Gaussians, by the distance that it takes to move them."""
     task = WassersteinGAN(
-        MLP(2, width, width, out=2), MLP(2, width, width, out=1),
-        fooling=Adam(lr, betas=(0.5, 0.9), average=EMA(0.99)), judging=Adam(lr, betas=(0.5, 0.9)),
+        MLP(2, width, width, width, out=2), MLP(2, width, width, out=1),
+        fooling=Adam(lr, betas=(0.5, 0.9), average=EMA(0.99)), judging=Adam(2 * lr, betas=(0.5, 0.9)),
     )
     return Experiment(task=task, data=ring.real(batch), steps=steps)
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from descend.engine import Experiment
 
 KILLS = 3
+EVERY = 0.1
+"""Least seconds between the checkpoints of a run that is to be killed."""
+SHORTEST = 1.0
+"""Seconds of training in which three kills find room."""
 STEPS = 20
 """Of an invariance run. Rounding differs from split to split, and training amplifies it step by step."""
 TOLERANCE = 1e-5
@@ -67,30 +71,23 @@ class Kill:
 
 def _resume(folder: Path, words: Sequence[str], prog: str) -> int:
     _read(words, prog)
+    words = [*words, "--checkpoint", str(EVERY)]
     whole, broken = folder / "unbroken", folder / "broken"
-    begin, started = time.monotonic(), 0.0
-    process = _start([*words, "--out", str(whole)])
-    while process.poll() is None:
-        if not started and (whole / "run.json").exists():
-            started = time.monotonic() - begin
-        time.sleep(0.02)
-    _succeeded(process)
-    training = time.monotonic() - begin - started
-    print(f"unbroken: {newest(whole)[0]} steps, {started:.1f} s to start, {training:.1f} s of training")
-    share = 1.0 / (KILLS + 1)
-    for _ in range(3):
-        kills = list(_kills(broken, words, started, training * share))
-        if len(kills) == KILLS:
-            break
-        # The machine was faster than before, and a run ended ahead of its kill: begin again, with earlier kills.
+    first, last = _watched(whole, [*words, "--out", str(whole)])
+    print(
+        f"unbroken: {newest(whole)[0]:,} steps, {first:.1f} s to the first checkpoint, {last - first:.1f} s to the last"
+    )
+    if last - first < SHORTEST:
+        raise Wrong(f"the run is too short to be killed {KILLS} times: give it more steps, --steps 2000")
+    span = (last - first) / (KILLS + 1)
+    while len(kills := list(_kills(broken, words, first, span))) < KILLS:
+        # The machine was faster than before, and the run ended ahead of a kill: begin again, with earlier kills.
         shutil.rmtree(broken)
-        share /= 2
-    else:
-        raise Wrong(f"the run is too short to be killed {KILLS} times: give it more steps, --steps 1000")
-    _succeeded(_start([*words, "--out", str(broken), "--resume"]))
+        span /= 2
     print("\nkill   after    newest checkpoint")
     for number, kill in enumerate(kills, 1):
         print(f"{number:4}  {kill.seconds:5.1f} s   step {kill.step:,}")
+    _succeeded(_start([*words, "--out", str(broken), "--resume"]))
     (step, one), (other_step, other) = newest(whole), newest(broken)
     differing = sorted(name for name in {*one, *other} if not _same_bits(one.get(name), other.get(name)))
     print(
@@ -98,22 +95,38 @@ def _resume(folder: Path, words: Sequence[str], prog: str) -> int:
         "(weights, buffers, moments, averages) are equal in every bit"
     )
     if differing or step != other_step:
-        _fail(
-            f"resumed differs from unbroken in {', '.join(differing[:5]) or 'its length'}"
-            + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
-        )
+        more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+        _fail(f"resumed differs from unbroken in {', '.join(differing[:5]) or 'its length'}{more}")
     print("verified: resumed = unbroken")
     return 0
 
 
-def _kills(folder: Path, words: Sequence[str], started: float, span: float) -> Iterator[Kill]:
-    """Run and kill, resume and kill, …; ends early if a run ends before its kill."""
+def _watched(folder: Path, words: Sequence[str]) -> tuple[float, float]:
+    """Run to the end; the seconds from the start to the first checkpoint and to the last."""
+    begin, seen = time.monotonic(), {}
+    process = _start(words)
+    while process.poll() is None:
+        for name in (folder / "checkpoints").glob("[0-9]*"):
+            seen.setdefault(name, time.monotonic() - begin)
+        time.sleep(0.01)
+    _succeeded(process)
+    return min(seen.values(), default=0.0), max(seen.values(), default=0.0)
+
+
+def _kills(folder: Path, words: Sequence[str], first: float, span: float) -> Iterator[Kill]:
+    """Run and kill, resume and kill, …; ends early if the run ends before a kill.
+
+    Three instants in four lie in training, after the process has committed something of its own; the fourth lies
+    anywhere before that: while it starts, reads what was kept, or makes its first steps.
+    """
     for _ in range(KILLS):
-        begin = time.monotonic()
-        process = _start([*words, "--out", str(folder), "--resume", "--checkpoint", "0.2"])
-        # From shortly before training begins: reading a checkpoint is an instant like any other.
-        instant = started + random.uniform(-0.1 * started, span)
-        while process.poll() is None and time.monotonic() - begin < instant:
+        before = _newest_step(folder)
+        process, begin = _start([*words, "--out", str(folder), "--resume"]), time.monotonic()
+        in_training = random.random() < 0.75
+        counting, wait = begin, random.uniform(0, span if in_training else first)
+        while process.poll() is None and (in_training or time.monotonic() - counting < wait):
+            if in_training and _newest_step(folder) > before:
+                in_training, counting = False, time.monotonic()
             time.sleep(0.005)
         if process.poll() is not None:
             _succeeded(process)
@@ -121,8 +134,7 @@ def _kills(folder: Path, words: Sequence[str], started: float, span: float) -> I
         process.kill()
         lived = time.monotonic() - begin
         process.communicate()
-        steps = _steps(folder)
-        yield Kill(lived, steps[-1] if steps else 0)
+        yield Kill(lived, _newest_step(folder))
 
 
 def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
@@ -175,14 +187,15 @@ def newest(folder: Path) -> tuple[int, dict[str, Tensor]]:
     """Step and tensors of a run's last checkpoint."""
     from safetensors.torch import load_file
 
-    step = _steps(folder)[-1]
+    step = _newest_step(folder)
     return step, load_file(folder / "checkpoints" / f"{step:06d}" / "tensors.safetensors")
 
 
-def _steps(folder: Path) -> list[int]:
+def _newest_step(folder: Path) -> int:
+    """Of the last committed checkpoint; 0 if there is none."""
     from descend.engine import Checkpoints
 
-    return Checkpoints(folder / "checkpoints").steps()
+    return max(Checkpoints(folder / "checkpoints").steps(), default=0)
 
 
 def _read(words: Sequence[str], prog: str) -> tuple[Options, Experiment]:
@@ -214,7 +227,8 @@ def _start(words: Sequence[str]) -> subprocess.Popen:
 def _succeeded(process: subprocess.Popen, said: str | None = None) -> None:
     said = process.communicate()[1] if said is None else said
     if process.returncode:
-        raise Wrong(f"the run failed with code {process.returncode}: {said.strip().splitlines()[-1:] or ['']}", 1)
+        last = (said.strip().splitlines() or ["it said nothing"])[-1].removeprefix("descend: ")
+        raise Wrong(f"the run failed with code {process.returncode}: {last}", process.returncode)
 
 
 def _same_bits(one: Tensor | None, other: Tensor | None) -> bool:

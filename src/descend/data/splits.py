@@ -85,21 +85,25 @@ def check_labels(target: Int[Tensor, "n"], classes: int, where: str) -> None:
 def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor, "n"] | None = None) -> list[Tensor]:
     """The numbers 0 … n-1 in disjoint parts of these fractions, by key; with ``classes``, of each class alike.
 
+    Sample i of a class of m, in the class's shuffled order, stands at (i + ½) / m, and all samples are cut by where
+    they stand: the parts have the asked sizes to one sample, whatever the classes' own sizes. The first of each class
+    goes into the first part.
+
     Raises:
         BadData: a part would be empty.
     """
+    places = torch.zeros(n, dtype=torch.float64)
     groups = [torch.arange(n)] if classes is None else [(classes == c).nonzero().flatten() for c in classes.unique()]
-    parts: list[list[Tensor]] = [[] for _ in fractions]
     for number, group in enumerate(groups):
         order = group[keyed.permutation(len(group), *keys, number)]
-        bounds = [round(len(group) * sum(fractions[:i])) for i in range(1, len(fractions))]
-        for part, piece in zip(parts, order.tensor_split(bounds), strict=True):
-            part.append(piece)
-    found = [torch.cat(part).sort().values for part in parts]
+        places[order] = (torch.arange(len(group), dtype=torch.float64) + 0.5) / len(group)
+        places[order[:1]] = 0.0
+    # Samples of several classes that stand at one place are taken in an order of their own key.
+    shuffled = keyed.permutation(n, *keys, len(groups))
+    order = shuffled[places[shuffled].argsort(stable=True)]
+    bounds = [round(n * sum(fractions[:i])) for i in range(1, len(fractions))]
+    found = [part.sort().values for part in order.tensor_split(bounds)]
     if any(len(part) == 0 for part in found):
         said = " / ".join(f"{fraction:g}" for fraction in fractions)
         raise BadData(f"{n} samples cannot be split {said}: a part would be empty; give more samples")
     return found
-
-
-__all__ = ["Codec", "Splits", "check_labels", "split"]

@@ -11,6 +11,7 @@ from torch import nn
 from descend.data import Augment, Compose, Flip, RandomCrop, Splits, datasets
 from descend.engine import Choice, Experiment, recipe
 from descend.models import MLP, LeNet, resnet20
+from descend.nn import BatchNorm
 from descend.optim import EMA, AdamW, Muon, OneCycle, Optimizer
 from descend.tasks import Classify
 
@@ -27,10 +28,9 @@ class Plan:
 
 def mlp(data: Splits) -> Plan:
     """784-128-64-10."""
-    network = MLP(data.features, 128, 64, out=data.classes, dropout=0.1)
-    return Plan(
-        network, AdamW(4e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.998)), epochs=30, augment=Flip()
-    )
+    network = MLP(data.features, 128, 64, out=data.classes, norm=BatchNorm(axes=0), dropout=0.1)
+    optimizer = AdamW(4e-3, weight_decay=0.02, schedule=OneCycle(), average=EMA(0.998))
+    return Plan(network, optimizer, epochs=25, augment=Flip())
 
 
 def lenet(data: Splits) -> Plan:

@@ -20,7 +20,7 @@ def table(
     lr: float = 2e-3,
     dropout: float = 0.1,
     batch: int = 256,
-    steps: int = 3000,
+    steps: int = 2000,
     patience: int = 10,
 ) -> Experiment:
     """Predict one column of a table from the others: a class or a quantity, as the column says.

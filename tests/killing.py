@@ -1,0 +1,85 @@
+"""Runs in processes of their own, killed at random instants.
+
+A server process imports torch once and forks each run, so that a death costs the test no import.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from descend.engine import Checkpoints, Compute, find_recipe, resume, train
+
+KILLS = 3
+BETWEEN = 0.05
+"""Seconds between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A recipe in a file, and how it is run.
+
+    Attributes:
+        given: arguments of the recipe.
+        compute: arguments of `Compute`.
+    """
+
+    source: Path
+    name: str = "page"
+    seed: int = 0
+    given: dict = field(default_factory=dict)
+    compute: dict = field(default_factory=dict)
+
+
+def unbroken(page: Page, folder: Path) -> int:
+    """Run the page to its end; how many steps that takes."""
+    process = _start(page, folder)
+    process.join()
+    assert process.exitcode == 0, f"the unbroken run of {page} failed"
+    return Checkpoints(folder / "checkpoints").steps()[-1]
+
+
+def killed(page: Page, folder: Path, steps: int) -> list[int]:
+    """Run the page to its end, on the way killed (SIGKILL) at three random instants and resumed; the newest checkpoint
+    at each of them."""
+    chance, found = random.Random(page.seed), []
+    checkpoints = Checkpoints(folder / "checkpoints")
+    for share in sorted(chance.uniform(0.05, 0.85) for _ in range(KILLS)):
+        process = _start(page, folder)
+        while process.is_alive() and (checkpoints.steps() or [0])[-1] < share * steps:
+            time.sleep(0.002)
+        # The wait ended as a checkpoint was committed; the instant is to be any between that one and later ones.
+        time.sleep(chance.uniform(0, 2 * BETWEEN))
+        process.kill()
+        process.join()
+        assert process.exitcode == -9, f"{page} was not killed at {share:.2f} of its steps: it exited {process.exitcode}"
+        found.append((checkpoints.steps() or [0])[-1])
+    unbroken(page, folder)
+    return found
+
+
+def differing(one: Path, other: Path) -> list[str]:
+    """The files of the last checkpoints that are not equal byte for byte."""
+    last = [sorted((folder / "checkpoints").glob("[0-9]*"))[-1] for folder in (one, other)]
+    names = ("tensors.safetensors", "state.json", "manifest.json")
+    return [name for name in names if len({(folder / name).read_bytes() for folder in last}) > 1]
+
+
+def _start(page: Page, folder: Path) -> ForkServerProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.killing", "torchmetrics", "sklearn.datasets"])
+    process = context.Process(target=_work, args=(page, folder))
+    process.start()
+    return process
+
+
+def _work(page: Page, folder: Path) -> None:
+    if (folder / "run.json").exists():
+        resume(folder, checkpoint_seconds=BETWEEN)
+    else:
+        experiment = find_recipe(page.source, page.name)(seed=page.seed, **page.given)
+        train(experiment, folder, Compute(threads=1, **page.compute), checkpoint_seconds=BETWEEN)

@@ -1,0 +1,69 @@
+"""Golden curves: a refactor that should not change numbers does not.
+
+`python -m tests.recipes.test_golden` makes them anew, which is right only after a change that was meant to change them.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from descend.data import datasets
+from descend.engine import Observer, fit, load
+from descend.recipes.digits import digits
+from descend.recipes.fashion import fashion, lenet, mlp, resnet
+from descend.recipes.table import table
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CURVES = GOLDEN / "curves.json"
+
+
+class _Curve(Observer):
+    def __init__(self):
+        self.losses = []
+
+    def after(self, moment):
+        self.losses.append(round(moment.metrics["loss"].item(), 6))
+
+
+def _experiment(name: str, folder: Path):
+    if name == "digits":
+        return digits(seed=0)
+    if name == "table":
+        datasets.write_generated(folder / "orders.csv", rows=1500)
+        return table(folder / "orders.csv", "late", seed=0)
+    return fashion({"mlp": mlp, "lenet": lenet, "resnet": resnet}[name.partition("-")[2]], seed=0)
+
+
+def _curve(name: str, folder: Path) -> list[float]:
+    experiment, curve = _experiment(name, folder), _Curve()
+    fit(experiment.task, experiment.stream(), steps=8, seed=0, observers=[curve])
+    return curve.losses
+
+
+NAMES = ["digits", "table", "fashion-mlp", "fashion-lenet", "fashion-resnet"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_curve(name, tmp_path, request):
+    if name.startswith("fashion"):
+        request.getfixturevalue("real_data")
+    assert _curve(name, tmp_path) == pytest.approx(json.loads(CURVES.read_text())[name], rel=2e-3)
+
+
+def test_a_model_of_an_earlier_version_loads():
+    """Written once, by version 0.1.0, and never again."""
+    predictor = load(GOLDEN / "model-0.1.0")
+    answer = predictor.predict(Path(__file__).parents[2] / "examples" / "seven.png")
+    assert answer["label"] == "7"
+    assert math.isclose(
+        answer["confidence"], json.loads((GOLDEN / "model-0.1.0.json").read_text())["confidence"], abs_tol=2e-3
+    )
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    CURVES.write_text(json.dumps({name: _curve(name, Path(tempfile.mkdtemp())) for name in NAMES}, indent=1) + "\n")

@@ -1,0 +1,68 @@
+"""Every recipe reaches a score on real data in seconds, travels, and answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from descend.data import BadData
+from descend.data.datasets.table import read_table
+from descend.engine import Compute, load, train
+from descend.recipes.digits import digits
+from descend.recipes.fashion import fashion, lenet, resnet
+from descend.recipes.table import table
+
+HOME = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_digits_reach_their_score_and_read_a_picture(tmp_path):
+    result = train(digits(seed=0), tmp_path / "run")
+    assert result.scores["test"]["accuracy"] >= 0.965
+    assert load(result.folder).predict(HOME / "examples" / "seven.png")["label"] == "7"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "least"), [(lenet, 0.65), (resnet, 0.5)])
+def test_fashion_learns(model, least, tmp_path, real_data):
+    result = train(fashion(model, batch=64, seed=0), tmp_path / "run", steps=60)
+    assert result.scores["test"]["accuracy"] > least
+
+
+@pytest.mark.slow
+def test_a_table_of_classes_answers_rows(tmp_path):
+    from descend.data import datasets
+
+    datasets.write_generated(tmp_path / "orders.csv", rows=4000)
+    result = train(table(tmp_path / "orders.csv", "late", seed=0), tmp_path / "run", steps=800)
+    assert result.scores["test"]["accuracy"] > 0.75
+    columns = read_table(tmp_path / "orders.csv")
+    row = {name: values[0] for name, values in columns.items() if name != "late"}
+    assert set(result.predictor.predict(row)) == {"label", "confidence", "top"}
+    with pytest.raises(BadData, match="column 'weight' holds numbers, but 'heavy'"):
+        result.predictor.predict({**row, "weight": "heavy"})
+    with pytest.raises(BadData, match=r"column 'carrier' is missing; did you mean it by 'carier'"):
+        result.predictor.predict({("carier" if name == "carrier" else name): value for name, value in row.items()})
+
+
+@pytest.mark.slow
+def test_a_table_of_a_quantity_answers_in_its_own_unit(tmp_path):
+    from sklearn.datasets import load_diabetes
+
+    bunch = load_diabetes(scaled=False)
+    names = [*bunch["feature_names"], "progression"]
+    rows = [",".join(map(str, [*x, y])) for x, y in zip(bunch["data"], bunch["target"], strict=True)]
+    (tmp_path / "diabetes.csv").write_text("\n".join([",".join(names), *rows]))
+    result = train(table(tmp_path / "diabetes.csv", "progression", seed=0), tmp_path / "run")
+    assert result.scores["test"]["r2"] > 0.3
+    answer = result.predictor.predict(dict(zip(names, [*bunch["data"][0], None], strict=True)))
+    assert 25 < answer["progression"] < 346
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compute", [Compute(precision="bfloat16"), Compute(precision="float16"), Compute(micro=3)])
+def test_precision_and_micro_batches_are_recorded_and_learn(compute, tmp_path):
+    result = train(digits(epochs=8, seed=0), tmp_path / "run", compute)
+    assert result.scores["test"]["accuracy"] > 0.93
+    written = json.loads((result.folder / "run.json").read_text())["compute"]
+    assert (written["precision"], written["micro"]) == (compute.precision, compute.micro)
