@@ -1,6 +1,6 @@
 """Runs in processes of their own, killed at random instants.
 
-A server process imports torch once and forks each run, so that a death costs the test no import.
+A server process imports what they need once and forks each run, so that a death costs the test no import.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from descend.engine import Checkpoints, Compute, find_recipe, resume, train
 
 KILLS = 3
-BETWEEN = 0.05
+BETWEEN = 0.1
 """Seconds between two checkpoints."""
 
 
@@ -53,7 +53,7 @@ def killed(page: Page, folder: Path, steps: int) -> list[int]:
         while process.is_alive() and (checkpoints.steps() or [0])[-1] < share * steps:
             time.sleep(0.002)
         # The wait ended as a checkpoint was committed; the instant is to be any between that one and later ones.
-        time.sleep(chance.uniform(0, 2 * BETWEEN))
+        time.sleep(chance.uniform(0, BETWEEN))
         process.kill()
         process.join()
         assert process.exitcode == -9, f"{page} was not killed at {share:.2f} of its steps: it exited {process.exitcode}"
@@ -71,7 +71,7 @@ def differing(one: Path, other: Path) -> list[str]:
 
 def _start(page: Page, folder: Path) -> ForkServerProcess:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.killing", "torchmetrics", "sklearn.datasets"])
+    context.set_forkserver_preload(["tests.killing", "torch._dynamo", "torchmetrics", "sklearn.datasets"])
     process = context.Process(target=_work, args=(page, folder))
     process.start()
     return process

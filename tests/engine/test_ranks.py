@@ -1,5 +1,6 @@
 """One rank = two ranks = four micro-batches, with real processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -60,6 +61,28 @@ def test_one_rank_is_two_ranks_is_four_micro_batches(tmp_path):
         torch.testing.assert_close(first[name], value, rtol=1e-6, atol=1e-6)
         assert torch.equal(first[name], second[name])
         assert name == "score" or not torch.allclose(untrained[name], value)
+
+
+@pytest.mark.slow
+def test_the_command_trains_and_scores_with_two_ranks(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "descend",
+        "train",
+        "digits",
+        "--ranks",
+        "2",
+        "--steps",
+        "50",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["test"]["accuracy"] > 0.8
+    assert sum(map(sum, scores["confusion"])) == 179
 
 
 def test_a_rank_out_of_range_is_refused():

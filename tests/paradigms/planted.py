@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -18,20 +19,17 @@ from tests.paradigms import bilevel, byol, detect, dqn, federated, gan, wgan
 class Unfrozen(gan.GAN):
     """The generator's descent moves the critic too, to where it is easily fooled."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.fool = Descent([self.generator, self.critic], self.fooling)
+    def step(self, batch: Batch) -> Metrics:
+        self.fool.modules = [self.generator, self.critic]
+        return super().step(batch)
 
 
 class OwnNoise(gan.GAN):
     """Draws from a generator that no checkpoint knows of."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.source = torch.Generator().manual_seed(1)
-
     def made(self, batch: Batch) -> Tensor:
-        return self(torch.randn(len(batch), self.noise, generator=self.source))
+        source = vars(self).setdefault("source", torch.Generator().manual_seed(1))
+        return self(torch.randn(len(batch), self.noise, generator=source))
 
 
 class Slack(wgan.WassersteinGAN):
@@ -51,13 +49,14 @@ class Still(byol.BYOL):
 
 
 class Outside(byol.BYOL):
-    """The teacher stands outside the module tree, and so outside the checkpoint."""
+    """The teacher is no part of what is saved."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        teacher = self.teacher
-        del self.teacher
-        vars(self)["teacher"] = teacher
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        state = super().state_dict(*args, **kwargs)
+        return {name: tensor for name, tensor in state.items() if not name.startswith("teacher")}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = False, assign: bool = False) -> Any:
+        return super().load_state_dict(state_dict, strict, assign)
 
 
 class Forgetful(Replay):

@@ -79,11 +79,11 @@ def _resume(folder: Path, words: Sequence[str], prog: str) -> int:
     )
     if last - first < SHORTEST:
         raise Wrong(f"the run is too short to be killed {KILLS} times: give it more steps, --steps 2000")
-    span = (last - first) / (KILLS + 1)
-    while len(kills := list(_kills(broken, words, first, span))) < KILLS:
-        # The machine was faster than before, and the run ended ahead of a kill: begin again, with earlier kills.
+    steps = newest(whole)[0]
+    while len(kills := list(_kills(broken, words, first, steps))) < KILLS:
+        # Steps were faster than checkpoints, and the run ended ahead of a kill: begin again, with earlier kills.
         shutil.rmtree(broken)
-        span /= 2
+        steps //= 2
     print("\nkill   after    newest checkpoint")
     for number, kill in enumerate(kills, 1):
         print(f"{number:4}  {kill.seconds:5.1f} s   step {kill.step:,}")
@@ -113,21 +113,20 @@ def _watched(folder: Path, words: Sequence[str]) -> tuple[float, float]:
     return min(seen.values(), default=0.0), max(seen.values(), default=0.0)
 
 
-def _kills(folder: Path, words: Sequence[str], first: float, span: float) -> Iterator[Kill]:
+def _kills(folder: Path, words: Sequence[str], first: float, steps: int) -> Iterator[Kill]:
     """Run and kill, resume and kill, …; ends early if the run ends before a kill.
 
-    Three instants in four lie in training, after the process has committed something of its own; the fourth lies
-    anywhere before that: while it starts, reads what was kept, or makes its first steps.
+    Three kills in four come a moment after the run has committed a random step; the fourth comes anywhere before the
+    process has committed anything: while it starts, reads what was kept, or makes its first steps.
     """
-    for _ in range(KILLS):
-        before = _newest_step(folder)
+    for target in sorted(random.randrange(1, max(2, steps)) for _ in range(KILLS)):
         process, begin = _start([*words, "--out", str(folder), "--resume"]), time.monotonic()
-        in_training = random.random() < 0.75
-        counting, wait = begin, random.uniform(0, span if in_training else first)
-        while process.poll() is None and (in_training or time.monotonic() - counting < wait):
-            if in_training and _newest_step(folder) > before:
-                in_training, counting = False, time.monotonic()
-            time.sleep(0.005)
+        if random.random() < 0.75:
+            while process.poll() is None and _newest_step(folder) < target:
+                time.sleep(0.005)
+            time.sleep(random.uniform(0, EVERY))
+        else:
+            time.sleep(random.uniform(0, first))
         if process.poll() is not None:
             _succeeded(process)
             return

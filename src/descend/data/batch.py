@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +19,9 @@ class Batch(Mapping[str, Tensor]):
     Subclasses whose tensors are not one row a sample (graphs, boxes) override ``__len__`` and ``split``.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor] | None = None, /, **named: Tensor):
-        self.tensors: dict[str, Tensor] = {**(tensors or {}), **named}
+    def __init__(self, tensors: Mapping[str, Any] | None = None, /, **named: Any):
+        # Values are tensors, or batches where streams were zipped.
+        self.tensors: dict[str, Any] = {**(tensors or {}), **named}
 
     def __getitem__(self, name: str) -> Tensor:
         try:

@@ -34,6 +34,10 @@ class Data(ABC):
     def fingerprint(self) -> str:
         """A hash of all that is in it, 16 hexadecimal digits."""
 
+    def name(self, number: int) -> str:
+        """What an error message calls the sample of this number."""
+        return f"sample {number}"
+
 
 class Tensors(Data):
     """Samples in memory, gathered by index on the device they lie on.
@@ -46,7 +50,7 @@ class Tensors(Data):
     """
 
     def __init__(self, **tensors: Tensor):
-        sizes = {name: len(tensor) for name, tensor in tensors.items()}
+        sizes = {name: len(tensor) if tensor.ndim else 0 for name, tensor in tensors.items()}
         if len(set(sizes.values())) > 1:
             said = ", ".join(f"{name} has {size}" for name, size in sizes.items())
             raise BadData(f"every tensor holds one row a sample, but {said}")
@@ -81,6 +85,10 @@ class Files(Data):
     Args:
         items: what ``read`` takes, one a sample: a path, or a tuple that begins with one.
         read: makes a sample's tensors, without a batch axis, all samples of equal shapes.
+
+    Raises:
+        BadData: there is no item; later, naming the file: it cannot be read, a number in it is NaN or infinite, or
+            its shapes are not those of the others.
     """
 
     def __init__(self, items: Sequence[Any], read: Callable[[Any], dict[str, Tensor]]):
@@ -93,41 +101,74 @@ class Files(Data):
         return len(self.items)
 
     def gather(self, index: Int[Tensor, "batch"]) -> Batch:
-        samples = [self._sample(self.items[i]) for i in index.tolist()]
-        return Batch({name: torch.stack([sample[name] for sample in samples]) for name in samples[0]})
+        numbers = index.tolist()
+        first = self._sample(self.items[numbers[0] if numbers else 0])
+        rows = {name: tensor.new_empty((len(numbers), *tensor.shape)) for name, tensor in first.items()}
+        for row, number in enumerate(numbers):
+            sample = self._sample(self.items[number]) if row else first
+            shapes = {name: tuple(tensor.shape) for name, tensor in sample.items()}
+            expected = {name: tuple(tensor.shape) for name, tensor in first.items()}
+            if shapes != expected:
+                raise BadData(
+                    f"{self.name(number)} gives {shapes}, but {self.name(numbers[0])} gives {expected}: "
+                    "let read bring all samples to one shape"
+                )
+            for name, tensor in sample.items():
+                rows[name][row] = tensor
+        return Batch(rows)
 
     def in_memory(self, limit: float | None = None) -> Data:
         """The same samples read once and held, if they take at most ``limit`` bytes (a quarter of the free memory, if
         None); else these files."""
         size = sum(tensor.nbytes for tensor in self._sample(self.items[0]).values()) * len(self)
-        if size > (_free_memory() / 4 if limit is None else limit):
+        if size > (free_memory() / 4 if limit is None else limit):
             return self
         return Tensors(**self.gather(torch.arange(len(self))).tensors)
 
     def fingerprint(self) -> str:
+        """Of the items, the files' names below their common folder, and their sizes; their content is not read."""
+        paths = [os.path.abspath(path) if (path := _path(item)) else None for item in self.items]
+        folders = {os.path.dirname(path) for path in paths if path}
+        common = os.path.commonpath(folders) if folders else ""
         digest = hashlib.sha256()
-        for item in self.items:
-            path = _path(item)
-            state = os.stat(path) if path else None
-            digest.update(f"{item}{state.st_size if state else ''}".encode())
+        for item, path in zip(self.items, paths, strict=True):
+            if path is None:
+                digest.update(f"{item}\n".encode())
+            else:
+                rest = item[1:] if isinstance(item, tuple) else ()
+                digest.update(f"{path[len(common) :]} {os.stat(path).st_size} {rest}\n".encode())
         return digest.hexdigest()[:16]
+
+    def name(self, number: int) -> str:
+        item = self.items[number]
+        return _path(item) or str(item)
 
     def _sample(self, item: Any) -> dict[str, Tensor]:
         try:
-            return self.read(item)
+            sample = self.read(item)
         except BadData:
             raise
         except Exception as error:
             raise BadData(f"{_path(item) or item} cannot be read ({type(error).__name__}: {error})") from error
+        for name, tensor in sample.items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise BadData(f"{_path(item) or item}: {name!r} is NaN or infinite: mend the file or leave it out")
+        return sample
+
+
+def free_memory() -> float:
+    """Bytes that can be had without pushing anything out."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            known = dict(line.split(":", 1) for line in file)
+        return float(known["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: half of what is built in
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
 def _path(item: Any) -> str | None:
-    first = item[0] if isinstance(item, tuple) else item
+    first = item[0] if isinstance(item, tuple) and item else item
     return os.fspath(first) if isinstance(first, str | os.PathLike) and os.path.exists(first) else None
-
-
-def _free_memory() -> float:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _refuse_not_finite(name: str, tensor: Tensor) -> None:

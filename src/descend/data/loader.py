@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from descend.data.batch import Batch
-from descend.data.data import Data, Files
+from descend.data.data import Data, Tensors
 from descend.data.errors import BadData
+from descend.data.order import Order
 from descend.data.stream import Stream
+from descend.data.workers import WorkerDied, Workers
 from descend.functional import keyed
 
 Augment = Callable[[Batch, Int[Tensor, "batch"]], Batch]
@@ -32,110 +33,75 @@ class Loader(Stream):
         shuffle: a new order every epoch; else the data's own.
         augment: ``augment(batch, keys)`` with one 64-bit key a sample.
         workers: processes that read files ahead, in step order; 0 reads when asked. Data in memory needs none.
-    """
 
-    prefetch = 2
-    """Batches that each worker reads ahead."""
+    Raises:
+        BadData: a file cannot be read; or reading one batch killed its worker twice, naming the step and the files.
+    """
 
     def __init__(self, data: Data, batch: int, shuffle: bool = True, augment: Augment | None = None, workers: int = 0):
         if batch < 1:
             raise ValueError(f"batch is {batch}: give 1 sample or more")
+        if workers < 0:
+            raise ValueError(f"workers is {workers}: give 0, or how many processes read ahead")
         self.data = data
         self.size = batch
         self.shuffle = shuffle
         self.augment = augment
         self.workers = workers
-        whole, rest = divmod(len(data), batch)
-        self.steps_per_epoch = whole if rest == 0 or (rest == 1 and whole and batch > 1) else whole + 1
-        self._order: tuple[tuple[int, int], Tensor] | None = None
-        self._ahead: tuple[tuple[int, int, int], Iterator[Batch]] | None = None
+        self.device: torch.device | None = None
+        self._order = Order(len(data), batch, shuffle, self.seed)
+        self.steps_per_epoch = self._order.steps_per_epoch
+        self._ahead: tuple[tuple[int, int, int], Workers] | None = None
 
     def batch(self, step: int, rank: int = 0, ranks: int = 1) -> Batch:
-        epoch = step // self.steps_per_epoch
         index = self.index(step, rank, ranks)
-        reading = self.workers and isinstance(self.data, Files)
-        batch = self._read(step, rank, ranks) if reading else self.data.gather(index)
+        ahead = self.workers and not isinstance(self.data, Tensors)
+        batch = self._read(step, rank, ranks) if ahead else self.data.gather(index)
+        if self.device is not None:
+            batch = batch.to(self.device)
         index = index.to(next(iter(batch.values())).device)
         batch = type(batch)({**batch, "index": index})
         if self.augment is not None:
-            batch = self.augment(batch, keyed.hashed(index, self.seed, epoch))
+            batch = self.augment(batch, keyed.hashed(index, self.seed, step // self.steps_per_epoch))
         return batch
 
     def index(self, step: int, rank: int = 0, ranks: int = 1) -> Int[Tensor, "batch"]:
         """The samples of the step's batch, or the rank's share of them."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        if self.shuffle:
-            key = (self.seed, epoch)
-            if self._order is None or self._order[0] != key:
-                self._order = (key, keyed.permutation(len(self.data), *key))
-            order = self._order[1]
-        else:
-            order = torch.arange(len(self.data))
-        last = place == self.steps_per_epoch - 1
-        index = order[place * self.size : None if last else (place + 1) * self.size]
-        return index if ranks == 1 else index.tensor_split(ranks)[rank]
+        if self._order.seed != self.seed:
+            self._order = Order(len(self.data), self.size, self.shuffle, self.seed)
+        return self._order.index(step, rank, ranks)
 
     def to(self, device: torch.device) -> Loader:
-        self.data = self.data.to(device)
+        """Batches come on this device; data in memory moves there, where it takes at most half of what is free."""
+        self.device = device
+        size = sum(tensor.nbytes for tensor in self.data.tensors.values()) if isinstance(self.data, Tensors) else 0
+        if device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] / 2:
+            self.data = self.data.to(device)
         return self
 
     def close(self) -> None:
-        self._ahead = None
+        if self._ahead is not None:
+            self._ahead[1].close()
+            self._ahead = None
 
     def _read(self, step: int, rank: int, ranks: int) -> Batch:
         """The step's batch from the workers; they start anew where it is not the next one, and once where one died."""
+        key = (self.seed, rank, ranks)
         for attempt in range(2):
-            if self._ahead is None or self._ahead[0] != (step, rank, ranks):
-                self._ahead = ((step, rank, ranks), self._start(step, rank, ranks))
-            _, batches = self._ahead
+            if self._ahead is None or self._ahead[0] != key or self._ahead[1].step != step:
+                self.close()
+                self._ahead = (key, Workers(self.data, self._order, step, rank, ranks, self.workers))
             try:
-                batch = next(batches)
-            except RuntimeError as error:
-                self._ahead = None
-                if "exited unexpectedly" not in str(error):
-                    raise
+                return self._ahead[1].take()
+            except WorkerDied as error:
+                self.close()
                 if attempt:
-                    names = [str(self.data.items[i]) for i in self.index(step, rank, ranks).tolist()]  # type: ignore
+                    numbers = self.index(step, rank, ranks).tolist()
+                    names = ", ".join(self.data.name(number) for number in numbers[:4])
+                    more = f" and {len(numbers) - 4} more" if len(numbers) > 4 else ""
                     raise BadData(
-                        f"a worker died twice reading the batch of step {step} ({', '.join(names[:4])} …): it may "
-                        "be out of memory, or one of these files crashes its decoder"
-                    ) from error
-                warnings.warn(f"a worker died at step {step}; its work is done again", stacklevel=2)
-                continue
-            if isinstance(batch, Exception):
-                self._ahead = None
-                raise batch
-            self._ahead = ((step + 1, rank, ranks), batches)
-            return batch
+                        f"a worker died twice ({error}) reading the batch of step {step}: {names}{more}; it may be out "
+                        "of memory, or one of these crashes its decoder: try fewer workers, or 0 to see where"
+                    ) from None
+                warnings.warn(f"a worker died ({error}) at step {step}; its work is done again", stacklevel=3)
         raise AssertionError
-
-    def _start(self, step: int, rank: int, ranks: int) -> Iterator[Any]:
-        """torch's own loader as an ordered pool: its "samples" are whole batches, asked for from ``step`` on."""
-        from torch.utils.data import DataLoader
-
-        self._order = None  # the workers make their own
-        return iter(
-            DataLoader(
-                _Steps(self, rank, ranks),
-                batch_size=None,
-                sampler=range(step, step + 10**9),
-                num_workers=self.workers,
-                prefetch_factor=self.prefetch,
-                collate_fn=_same,
-            )
-        )
-
-
-class _Steps(torch.utils.data.Dataset):
-    def __init__(self, loader: Loader, rank: int, ranks: int):
-        self.loader, self.rank, self.ranks = loader, rank, ranks
-
-    def __getitem__(self, step: int) -> Batch | Exception:
-        try:
-            return self.loader.data.gather(self.loader.index(step, self.rank, self.ranks))
-        except BadData as error:  # torch would bury its message in a traceback
-            return error
-
-
-def _same(batch: Any) -> Any:
-    return batch

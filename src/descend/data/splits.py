@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -24,37 +24,44 @@ class Splits:
         train, valid, test: what is learned from; what chooses the best epoch; what is looked at once, at the end.
         codec: fitted on ``train``.
         name: of the data set.
+
+    Raises:
+        BadData: a label in memory is out of range, or all training labels are of one class.
     """
 
     train: Data
     valid: Data
     test: Data
-    codec: Any
+    codec: Codec
     name: str
 
     def __post_init__(self) -> None:
-        classes = self.codec.labels
-        for part in ("train", "valid", "test") if classes else ():
-            data = getattr(self, part)
-            if isinstance(data, Tensors):
-                check_labels(data.tensors["target"], len(classes), f"{self.name}: {part}")
+        if self.codec.labels:
+            for part in ("train", "valid", "test"):
+                data = getattr(self, part)
+                if isinstance(data, Tensors):
+                    check_labels(data.tensors["target"], self.classes, f"{self.name}: {part}", part == "train")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example's ``x``."""
+        """Of one example's numbers, without a batch axis."""
         return self.codec.shape
 
     @property
     def features(self) -> int:
-        """How many numbers one example's ``x`` holds."""
+        """How many numbers one example holds."""
         return math.prod(self.shape)
 
     @property
     def classes(self) -> int:
+        if self.codec.labels is None:
+            raise ValueError(f"{self.name} has no classes: its target is a quantity, which Regress learns")
         return len(self.codec.labels)
 
     def fingerprint(self) -> str:
-        return "-".join(data.fingerprint() for data in (self.train, self.valid, self.test))
+        """A hash of the three parts, 16 hexadecimal digits."""
+        parts = "-".join(data.fingerprint() for data in (self.train, self.valid, self.test))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def shuffled(self, seed: int = 0) -> Splits:
         """The same with the training labels in a random order: what learns from it must score at chance."""
@@ -65,8 +72,8 @@ class Splits:
         return replace(self, train=Tensors(**tensors), name=f"{self.name}, labels shuffled")
 
 
-def check_labels(target: Int[Tensor, "n"], classes: int, where: str) -> None:
-    """Refuse class numbers outside 0 … classes-1, and data of one class only.
+def check_labels(target: Int[Tensor, "n"], classes: int, where: str, several: bool = False) -> None:
+    """Refuse class numbers outside 0 … classes-1; with ``several``, also labels that are all of one class.
 
     Raises:
         BadData: naming the first sample that is wrong.
@@ -78,8 +85,11 @@ def check_labels(target: Int[Tensor, "n"], classes: int, where: str) -> None:
             f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first}; "
             f"with {classes} classes a label is 0 … {classes - 1}"
         )
-    if classes < 2:
-        raise BadData(f"{where}: one class only; there is nothing to tell apart")
+    if several and bool((target == target[0]).all()):
+        raise BadData(
+            f"{where}: one class only, all {len(target)} labels are {int(target[0])}; there is nothing to tell apart: "
+            "give samples of two classes or more"
+        )
 
 
 def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor, "n"] | None = None) -> list[Tensor]:

@@ -22,12 +22,15 @@ def table(
     batch: int = 256,
     steps: int = 2000,
     patience: int = 10,
+    split: int = 0,
 ) -> Experiment:
     """Predict one column of a table from the others: a class or a quantity, as the column says.
 
     descend train table --data some.csv --target column
+
+    ``split`` keys which rows are for training, validation and test.
     """
-    splits = datasets.table(data, target)
+    splits = datasets.table(data, target, key=split)
     codec = splits.codec
     batch = min(batch, max(16, len(splits.train) // 8))
     optimizer = AdamW(lr, weight_decay=0.01, schedule=WarmUp(0.05), clip=ClipNorm(1.0), average=EMA(0.99))

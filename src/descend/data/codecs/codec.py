@@ -21,6 +21,11 @@ class Codec(ABC):
 
     labels: tuple[str, ...] | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example's numbers, without a batch axis."""
+        raise NotImplementedError(f"{type(self).__name__} encodes examples that have no one shape")
+
     @abstractmethod
     def encode(self, raw: Any) -> dict[str, Tensor]:
         """One example's tensors, without a batch axis, named as the network's inputs.

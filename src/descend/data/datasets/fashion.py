@@ -54,7 +54,7 @@ def fashion_mnist() -> Splits:
     pictures, labels = read_idx(FILES["train-images"].find()), read_idx(FILES["train-labels"].find())
     test_pictures, test_labels = read_idx(FILES["t10k-images"].find()), read_idx(FILES["t10k-labels"].find())
     x, test_x = (p[:, None].float() / 255 for p in (pictures, test_pictures))
-    codec = ImageCodec(28, 28, 1, labels=LABELS).fitted(x[:55_000])
+    codec = ImageCodec.fit(x[:55_000], LABELS)
     x, test_x = codec.standardise(x), codec.standardise(test_x)
     return Splits(
         Tensors(x=x[:55_000], target=labels[:55_000].long()),

@@ -1,0 +1,162 @@
+"""Augmentation: what happens to a sample depends on (seed, epoch, sample) alone, and has the stated distribution."""
+
+import math
+import time
+
+import pytest
+import torch
+
+from descend.data import Affine, Batch, Compose, Cutout, Flip, Light, Loader, RandomCrop, Tensors
+from descend.functional import keyed
+
+EACH = [
+    Flip(),
+    RandomCrop(3),
+    Affine(),
+    Cutout(4),
+    Light(),
+    Compose((Flip(), RandomCrop(2), Affine(), Cutout(3), Light())),
+]
+
+
+def pictures(n, channels=2, height=12, width=10):
+    return torch.rand(n, channels, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def keys(n, epoch=0):
+    return keyed.hashed(torch.arange(n), 7, epoch)
+
+
+@pytest.mark.parametrize("augment", EACH, ids=lambda a: type(a).__name__)
+def test_a_sample_is_augmented_alike_in_any_batch(augment):
+    x, k = pictures(40), keys(40)
+    whole = augment(Batch(x=x, target=torch.arange(40)), k)
+    assert whole["x"].shape == x.shape
+    assert whole["x"].dtype == x.dtype
+    assert torch.equal(whole["target"], torch.arange(40))
+    order = torch.randperm(40)
+    assert torch.equal(augment(Batch(x=x[order]), k[order])["x"], whole["x"][order])
+    for i in (0, 17, 39):
+        assert torch.allclose(augment(Batch(x=x[i : i + 1]), k[i : i + 1])["x"][0], whole["x"][i], atol=1e-6)
+    assert torch.equal(x, pictures(40))  # the data themselves are as they were
+
+
+@pytest.mark.parametrize("augment", EACH, ids=lambda a: type(a).__name__)
+def test_epochs_and_seeds_differ(augment):
+    x = pictures(40)
+    first = augment(Batch(x=x), keys(40))["x"]
+    again = augment(Batch(x=x), keys(40, epoch=1))["x"]
+    assert (first != again).flatten(1).any(1).sum() > 10
+
+
+def test_the_loader_augments_alike_for_any_batch_size_and_any_rank():
+    data = Tensors(x=pictures(30))
+    seen = {}
+    for batch, ranks in ((30, 1), (7, 1), (8, 2)):
+        loader = Loader(data, batch, augment=EACH[-1])
+        loader.seed = 3
+        rows = torch.zeros_like(data.tensors["x"])
+        for step in range(loader.steps_per_epoch, 2 * loader.steps_per_epoch):
+            for rank in range(ranks):
+                share = loader.batch(step, rank, ranks)
+                rows[share["index"]] = share["x"]
+        seen[batch] = rows
+    assert torch.allclose(seen[30], seen[7], atol=1e-6)
+    assert torch.allclose(seen[30], seen[8], atol=1e-6)
+
+
+def test_flip():
+    x = pictures(4000, 1, 2, 3)
+    flipped = Flip(0.3)(Batch(x=x), keys(4000))["x"]
+    turned = (flipped == x.flip(3)).flatten(1).all(1)
+    assert ((flipped == x).flatten(1).all(1) | turned).all()
+    assert abs(turned.float().mean() - 0.3) < 4 * math.sqrt(0.21 / 4000)
+
+
+def test_random_crop_moves_by_every_offset_alike_and_repeats_the_edge():
+    n, padding = 9000, 1
+    x = pictures(1, 2, 5, 6).expand(n, -1, -1, -1)
+    found = RandomCrop(padding)(Batch(x=x), keys(n))["x"]
+    padded = torch.nn.functional.pad(x[:1], (padding,) * 4, mode="replicate")[0]
+    counts = torch.zeros(3, 3)
+    for i in range(3):
+        for j in range(3):
+            counts[i, j] = (found == padded[:, i : i + 5, j : j + 6]).flatten(1).all(1).sum()
+    assert counts.sum() == n
+    assert (counts / n - 1 / 9).abs().max() < 4 * math.sqrt(8 / 81 / n)
+
+
+def test_affine_of_nothing_is_nothing():
+    x = pictures(8)
+    assert torch.allclose(Affine(0, 0, 0)(Batch(x=x), keys(8))["x"], x, atol=1e-5)
+
+
+def test_affine_shifts_turns_and_scales_in_pixels():
+    def centre(x):
+        x = x[:, 0] / x[:, 0].sum((1, 2), keepdim=True)
+        rows, columns = torch.arange(x.shape[1]).float(), torch.arange(x.shape[2]).float()
+        return torch.stack([(x.sum(2) * rows).sum(1), (x.sum(1) * columns).sum(1)], 1)
+
+    n, spot = 2000, torch.zeros(1, 1, 41, 31)
+    spot[:, :, 19:22, 14:17] = 1
+    moved = centre(Affine(shift=3, degrees=0, scale=0)(Batch(x=spot.expand(n, -1, -1, -1)), keys(n))["x"])
+    moved = moved - torch.tensor([20.0, 15.0])
+    assert moved.abs().max() <= 3.01
+    assert moved.abs().max() > 2.9
+    assert moved.mean(0).abs().max() < 4 * 3 / math.sqrt(3 * n)
+    assert (moved.std(0) - 3 / math.sqrt(3)).abs().max() < 0.1
+
+    spot = torch.zeros(1, 1, 41, 31)  # off the centre by 8 columns: turned by a, it goes down or up by 8 sin a
+    spot[:, :, 19:22, 22:25] = 1
+    turned = centre(Affine(shift=0, degrees=30, scale=0)(Batch(x=spot.expand(n, -1, -1, -1)), keys(n))["x"])
+    turned = turned - torch.tensor([20.0, 15.0])
+    assert torch.allclose(turned.norm(dim=1), torch.full((n,), 8.0), atol=0.15)
+    angle = torch.atan2(turned[:, 0], turned[:, 1]).rad2deg()
+    assert 29 < angle.abs().max() < 30.5
+    assert angle.mean().abs() < 4 * 30 / math.sqrt(3 * n)
+
+    scaled = centre(Affine(shift=0, degrees=0, scale=0.25)(Batch(x=spot.expand(n, -1, -1, -1)), keys(n))["x"])
+    reach = scaled[:, 1] - 15
+    assert 5.9 < reach.min() < 6.2
+    assert 9.8 < reach.max() < 10.2
+
+
+def test_cutout_takes_one_square():
+    n = 3000
+    gone = Cutout(4)(Batch(x=torch.ones(n, 3, 12, 9)), keys(n))["x"] == 0
+    assert torch.equal(gone[:, 0], gone[:, 2])
+    rows, columns = gone[:, 0].any(2).sum(1), gone[:, 0].any(1).sum(1)
+    assert torch.equal(gone[:, 0].sum((1, 2)), rows * columns)
+    assert rows.max() == columns.max() == 4
+    assert rows.min() == 2  # cut at an edge
+    assert gone[:, 0].any(0).all()  # anywhere
+
+
+def test_light():
+    x = pictures(5000, 1, 2, 2)
+    found = Light(brightness=0.3, contrast=0.1)(Batch(x=x), keys(5000))["x"]
+    slope = (found[:, 0, 0, 0] - found[:, 0, 1, 1]) / (x[:, 0, 0, 0] - x[:, 0, 1, 1])
+    clear = (x[:, 0, 0, 0] - x[:, 0, 1, 1]).abs() > 0.1
+    assert 0.899 < slope[clear].min() < 0.902
+    assert 1.098 < slope[clear].max() < 1.101
+    lift = found[:, 0, 0, 0] - slope * x[:, 0, 0, 0]
+    assert 0.29 < lift[clear].abs().max() < 0.301
+
+
+def test_parts_of_a_composition_draw_apart():
+    half = Flip(0.5)
+    x = pictures(4000, 1, 1, 2)
+    both = Compose((half, half))(Batch(x=x), keys(4000))["x"]
+    turned = (both != x).flatten(1).any(1).float().mean()
+    assert abs(turned - 0.5) < 4 * math.sqrt(0.25 / 4000)  # were they alike, none would be turned
+
+
+@pytest.mark.parametrize("augment", EACH[:5], ids=lambda a: type(a).__name__)
+def test_quick_enough(augment):
+    batch, k = Batch(x=pictures(128, 1, 28, 28)), keys(128)
+    best = math.inf
+    for _ in range(30):
+        start = time.perf_counter()
+        augment(batch, k)
+        best = min(best, time.perf_counter() - start)
+    assert best < 3e-3  # about 0.3 ms, and 1.5 ms for Affine; the rest is the type checker and a busy machine
