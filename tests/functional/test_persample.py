@@ -325,6 +325,16 @@ def test_batch_norm_is_refused_in_training_and_fine_in_evaluation():
     check(model, classes(model), batch)
 
 
+def test_a_compiled_module_runs_as_written_and_stays_compiled():
+    model, compiled = mlp(10, 8, 4), []
+    model._compiled_call_impl = lambda x: compiled.append(x) or model._call_impl(x)
+    implementation = model._compiled_call_impl
+    batch = Batch(x=2 * torch.randn(7, 10), target=torch.randint(4, (7,)))
+    clipped_gradients(classes(model), [model], list(model.parameters()), batch, clip)
+    assert not compiled
+    assert model._compiled_call_impl is implementation
+
+
 def test_under_autocast_norms_and_sums_stay_float32():
     model = mlp(10, 8, 4)
     batch = Batch(x=2 * torch.randn(7, 10), target=torch.randint(4, (7,)))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from descend.data import Batch, Replay
-from descend.engine import Descent, Experiment, Metrics, Task, recipe
+from descend.engine import Experiment, Metrics, Task, recipe
 from descend.functional import Mean
 from tests.paradigms import bilevel, byol, detect, dqn, federated, gan, wgan
 

@@ -42,11 +42,12 @@ def evaluate(words: Sequence[str]) -> None:
             f"the run in {folder} was not made by a recipe, so its data are not known here: "
             f"descend.load({str(folder)!r}).evaluate(data)"
         )
-    from descend.engine import load
+    from descend.engine import Predictor, weights
     from descend.engine.recipe import rebuild
 
-    predictor = load(folder)
     experiment, _ = rebuild(written)
+    experiment.task.load_state_dict(weights(folder))
+    predictor = Predictor(experiment.task, experiment.codec)
     data = getattr(experiment.data, form.split, None)
     if data is None:
         raise Wrong(f"the data of {folder} have no {form.split} split")

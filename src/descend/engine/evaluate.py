@@ -61,8 +61,6 @@ def evaluate(
         raise ValueError("evaluate was given data without a sample")
     start, training = time.perf_counter(), task.training
     metrics = task.metrics().to(device)
-    for metric in metrics.values(copy_state=False):
-        metric.sync_on_compute = ranks.size > 1  # rank 0 scores the kept model alone, when the others have left
     task.eval()
     try:
         with torch.no_grad(), task.averaged(), compute.autocast():

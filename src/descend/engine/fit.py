@@ -37,8 +37,9 @@ class Fitted:
         step: steps done, over all processes that worked on the run.
         evaluation: the last one, if there was any.
         stopped: why an observer ended it early, or "".
-        seconds: where this process's time went: data, step, evaluate, checkpoint.
-        samples: seen by this process.
+        seconds: where the time went, over all processes: start (each one's first step: caches, moments, compilation),
+            data, step, evaluate, checkpoint; and total.
+        samples: seen in the time of data and step.
         notes: what the engine decided by itself, one line each.
     """
 
@@ -129,10 +130,13 @@ class _Fit:
         self.observers = observers if ranks.rank == 0 else []
         self.checkpoint_seconds = checkpoint_seconds
         self.clock = Clock(seed, 0, max(steps, 1))
-        self.fitted = Fitted(0, seconds=dict.fromkeys(("data", "step", "evaluate", "checkpoint"), 0.0))
+        self.fitted = Fitted(
+            0, seconds=dict.fromkeys(("start", "data", "step", "evaluate", "checkpoint", "total"), 0.0)
+        )
+        self.started = False
         self.sums: dict[str, Tensor] = {}
         self.since = 0
-        self.began = self.checked = time.perf_counter()
+        self.began = self.checked = self.spent = time.perf_counter()
         self.lap_samples, self.lap_began = 0, self.began
         self.first: Batch | None = None
         self.descents = task.descents()
@@ -155,6 +159,7 @@ class _Fit:
                         raise Interrupted(code, self.clock.step)
                 if self.run is not None and self.clock.step not in self.run.checkpoints.steps():
                     self._commit()
+            self._spend()
             self.fitted.step = self.clock.step
             return self.fitted
         finally:
@@ -176,13 +181,21 @@ class _Fit:
             raise self._diverged(error, batch, before) from None
         self.stream.observe(batch, metrics)
         end = time.perf_counter()
-        self.fitted.seconds["data"] += middle - begin
-        self.fitted.seconds["step"] += end - middle
-        self.fitted.samples += len(batch)
+        self._count(middle - begin, end - middle, len(batch))
         self.clock.step = step + 1
         self._look(metrics, len(batch))
         if self.run is not None and self.ranks.most(int(end - self.checked >= self.checkpoint_seconds)):
             self._commit()
+
+    def _count(self, data: float, step: float, samples: int) -> None:
+        seconds = self.fitted.seconds
+        if self.started:
+            seconds["data"] += data
+            seconds["step"] += step
+            self.fitted.samples += samples
+        else:
+            seconds["start"] += data + step
+            self.started = True
 
     def _batch(self) -> Batch:
         return self.stream.batch(self.clock.step, self.ranks.rank, self.ranks.size).to(self.device)
@@ -254,7 +267,14 @@ class _Fit:
         self.sums, self.since, self.lap_samples, self.lap_began = {}, 0, 0, now
         return line
 
+    def _spend(self) -> None:
+        """Bring the total up to now."""
+        now = time.perf_counter()
+        self.fitted.seconds["total"] += now - self.spent
+        self.spent = now
+
     def _state(self) -> dict[str, Any]:
+        self._spend()
         watching = {type(o).__name__: state for o in self.observers if (state := o.state_dict())}
         return {
             "step": self.clock.step,
@@ -264,6 +284,7 @@ class _Fit:
             "stream": self.stream.state_dict(),
             "observers": watching,
             "log": {"sums": dict(self.sums), "since": self.since},
+            "spent": {"seconds": dict(self.fitted.seconds), "samples": self.fitted.samples},
         }
 
     def _commit(self) -> None:
@@ -291,6 +312,7 @@ class _Fit:
                 observer.load_state_dict(state["observers"][type(observer).__name__])
         self.sums = {name: _on(value, self.device) for name, value in state["log"]["sums"].items()}
         self.since = state["log"]["since"]
+        self.fitted.seconds, self.fitted.samples = dict(state["spent"]["seconds"]), state["spent"]["samples"]
         if self.run is not None and self.ranks.rank == 0:
             self.run.rewind(step)
 

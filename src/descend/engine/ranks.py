@@ -71,3 +71,10 @@ class Ranks:
         """Until every rank is here."""
         if self.size > 1:
             dist.barrier()
+
+    def leave(self) -> None:
+        """Part from the other ranks: what follows is one process's own."""
+        if self.size > 1:
+            atexit.unregister(dist.destroy_process_group)
+            dist.barrier()
+            dist.destroy_process_group()

@@ -88,7 +88,7 @@ class Recipe:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = function.__name__
-        self.source = Path(inspect.getsourcefile(function) or "").resolve()
+        self.source = Path(inspect.getsourcefile(inspect.unwrap(function)) or "").resolve()
         self.signature = inspect.signature(function)
         self.doc = inspect.cleandoc(function.__doc__ or "")
         if "seed" in self.signature.parameters:

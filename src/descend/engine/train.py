@@ -75,7 +75,6 @@ def train(
         UsageError: the folder holds a run already, or holds none to resume.
         Diverged, Interrupted: see `fit`.
     """
-    began = time.perf_counter()
     compute = compute or Compute()
     compute.begin()
     ranks = Ranks.join(compute.device)
@@ -104,9 +103,10 @@ def train(
             run=reader,
             checkpoint_seconds=checkpoint_seconds,
         )
+        ranks.leave()
         if run is None:
             return Result(folder, {}, fitted.step)
-        scores = _score(experiment, compute, run, best, fitted, began)
+        scores = _score(experiment, compute, run, best, fitted)
         return Result(folder, scores, fitted.step)
     finally:
         reader.close()
@@ -136,8 +136,9 @@ def resume(folder: str | Path, observers: Sequence[Observer] = (), checkpoint_se
     return train(experiment, folder, Compute(**compute), written["steps"], observers, True, checkpoint_seconds)
 
 
-def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitted: Fitted, began: float) -> dict:
+def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitted: Fitted) -> dict:
     """Put the kept weights into the task, score it, write scores.json."""
+    began = time.perf_counter()
     task, goal = experiment.task, experiment.task.goal
     if best.value is None:
         with task.averaged():
@@ -147,8 +148,8 @@ def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitte
         descent.reset()  # its averages and moments belong to the weights that were just replaced
     splits = {"valid": experiment.valid, "test": experiment.test}
     found = {name: evaluate(task, data, compute=compute) for name, data in splits.items() if data is not None}
-    seconds = {"total": time.perf_counter() - began, **fitted.seconds}
-    seconds["other"] = seconds["total"] - sum(fitted.seconds.values())
+    seconds = {**fitted.seconds, "total": fitted.seconds["total"] + time.perf_counter() - began}
+    seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
     working = fitted.seconds["data"] + fitted.seconds["step"]
     tables = found["test"].tables if "test" in found else {}
     scores: dict[str, Any] = {

@@ -145,6 +145,7 @@ class _Owned:
     parameters: dict[int, nn.Parameter]
     tapped: list[nn.Module] = field(default_factory=list)
     spread: dict[str, nn.Parameter] = field(default_factory=dict)
+    compiled: list[nn.Module] = field(default_factory=list)
     in_place: bool = False
 
     @classmethod
@@ -164,6 +165,8 @@ class _Owned:
                     f"mixes the batch: use GroupNorm({max(module.num_features // 4, 1)}, {module.num_features})"
                 )
             owned.in_place |= getattr(module, "inplace", False)
+            if module._compiled_call_impl is not None:
+                owned.compiled.append(module)
             held[module] = [id(p) for p in module._parameters.values() if id(p) in owned.parameters]
             for key in held[module]:
                 owners[key] = owners.get(key, 0) + 1
@@ -223,12 +226,16 @@ class _Taps:
 
     anchor: Tensor
 
-    def __init__(self, modules: list[nn.Module], in_place: bool):
-        self.modules = modules
-        self.in_place = in_place
+    def __init__(self, owned: _Owned):
+        self.modules = owned.tapped
+        self.in_place = owned.in_place
+        # Compiled code has no calls to watch, and a changed forward would be compiled anew at every step.
+        self.compiled = [(module, module._compiled_call_impl) for module in owned.compiled]
         self.calls: list[_Call] = []
 
     def __enter__(self) -> _Taps:
+        for module, _ in self.compiled:
+            module._compiled_call_impl = None
         for module in self.modules:
             own = {name: p.detach().requires_grad_() for name, p in module._parameters.items() if p is not None}
             module.forward = self._watched(module, **own)
@@ -237,6 +244,8 @@ class _Taps:
     def __exit__(self, *error: object) -> None:
         for module in self.modules:
             del module.forward
+        for module, compiled in self.compiled:
+            module._compiled_call_impl = compiled
 
     def _watched(self, module: nn.Module, weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
         def forward(input: Tensor) -> Tensor:
@@ -308,7 +317,7 @@ def _mapped(
         return functional_call(_Whole(owned.modules, loss), own, (alone,)) if own else loss(alone).value()
 
     # Of torch's attention kernels only the plain one runs under vmap without falling back to a loop.
-    with _Taps(owned.tapped, owned.in_place) as taps, sdpa_kernel(SDPBackend.MATH):
+    with _Taps(owned) as taps, sdpa_kernel(SDPBackend.MATH):
         losses = vmap(one, randomness="different")(dict(batch), copies, parameters[0].new_zeros(n))
 
     edges = [call.edge for call in taps.calls]

@@ -17,7 +17,9 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What a gap is written as, whatever the case."""
 
 _DAY = 86400.0
-_FORMATS = ("%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y")
+_FORMS = ("", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%m-%d-%Y", "%d-%m-%Y")
+_FORMS += ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y")
+_CONSTANT = ("it is empty", "it holds one value only")
 
 
 class Column(ABC):
@@ -30,8 +32,12 @@ class Column(ABC):
     name: str
 
     @abstractmethod
-    def encode(self, values: Sequence) -> np.ndarray:
+    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
         """float32 [rows, numbers], or int64 [rows] of a category.
+
+        Args:
+            values: of the column, one a row.
+            rows: the numbers of the rows, for messages; 1, 2, … if None.
 
         Raises:
             BadData: naming the column and the first value that does not fit.
@@ -74,8 +80,8 @@ class Number(Column):
             float(np.interp(np.median(known), knots, scores)),
         )
 
-    def encode(self, values: Sequence) -> np.ndarray:
-        numbers = to_numbers(self.name, values)
+    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+        numbers = to_numbers(self.name, values, rows)
         knots, scores = np.array(self.knots), np.array(self.scores)
         found = np.interp(numbers, knots, scores)
         if len(knots) > 1:
@@ -108,7 +114,7 @@ class Category(Column):
         ]
         return cls(name, tuple(kept))
 
-    def encode(self, values: Sequence) -> np.ndarray:
+    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
         places = {value: i for i, value in enumerate(self.values, start=1)}
         return np.array([places.get(to_text(value) or "", 0) for value in values], dtype=np.int64)
 
@@ -120,42 +126,55 @@ class Date(Column):
     Args:
         first: the earliest training day, as a Unix day.
         span: days to the latest, at least 1.
-        gaps: whether training rows had missing values.
+        gaps: whether training rows had missing values; then a flag says so.
+        form: how it is written, as `datetime.strptime` takes it; ISO 8601 if empty, which is always read.
+        clock: whether training rows had a time of day; then its turn is given too.
     """
 
     name: str
     first: float
     span: float
     gaps: bool
+    form: str = ""
+    clock: bool = False
 
     @classmethod
-    def fit(cls, name: str, values: Sequence) -> Date:
-        days = to_days(name, values)
+    def fit(cls, name: str, values: Sequence, form: str = "") -> Date:
+        days = to_days(name, values, form)
         first, last = float(np.nanmin(days)), float(np.nanmax(days))
-        return cls(name, first, max(last - first, 1.0), bool(np.isnan(days).any()))
+        known = days[~np.isnan(days)]
+        clock = bool((known != np.floor(known)).any())
+        return cls(name, first, max(last - first, 1.0), bool(np.isnan(days).any()), form, clock)
 
-    def encode(self, values: Sequence) -> np.ndarray:
-        days = to_days(self.name, values)
+    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+        days = to_days(self.name, values, self.form, rows)
         missing = np.isnan(days)
         days = np.where(missing, self.first + self.span / 2, days)
-        turns = [2 * math.pi * days / period for period in (7.0, 365.2425)]
+        turns = [2 * math.pi * days / period for period in ((7.0, 365.2425, 1.0) if self.clock else (7.0, 365.2425))]
         waves = [np.where(missing, 0, f(t)) for t in turns for f in (np.sin, np.cos)]
-        columns = [(days - self.first) / self.span * 3.46 - 1.73, *waves, *([missing] if self.gaps else [])]
+        # A uniform number of spread 1 goes from -√3 to √3; beyond what was seen it is held back.
+        place = np.clip((days - self.first) / self.span, -1, 2) * 2 * math.sqrt(3) - math.sqrt(3)
+        columns = [place, *waves, *([missing] if self.gaps else [])]
         return np.stack(columns, 1).astype(np.float32)
 
 
 def find_column(name: str, values: Sequence) -> Column | str:
     """The column that fits these training values, or why it is left out."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        known = values[~np.isnan(values)]
+        constant = len(known) == 0 or bool((known == known[0]).all())
+        return _CONSTANT[len(known) > 0] if constant else Number.fit(name, values)
     texts = [text for value in values if (text := to_text(value)) is not None]
     distinct = set(texts)
     if len(distinct) < 2:
-        return "it holds one value only" if distinct else "it is empty"
-    if _all(is_number, distinct):
+        return _CONSTANT[len(distinct) > 0]
+    if all(is_number(text) for text in distinct):
         return Number.fit(name, values)
-    if _all(lambda text: _day(text) is not None, distinct):
-        return Date.fit(name, values)
-    if len(distinct) == len(texts) and len(texts) > 20:
-        return "every row holds another text, so it says which row it is and nothing else"
+    form = _form_of(distinct)
+    if form is not None:
+        return Date.fit(name, values, form)
+    if len(texts) > 20 and len(distinct) > 0.9 * len(texts):
+        return "nearly every row holds another text, so it says which row it is and nothing else"
     return Category.fit(name, values)
 
 
@@ -177,8 +196,11 @@ def is_number(text: str) -> bool:
     return True
 
 
-def to_numbers(name: str, values: Sequence) -> np.ndarray:
+def to_numbers(name: str, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
     """float64, NaN where missing.
+
+    Args:
+        rows: the numbers of the rows, for messages; 1, 2, … if None.
 
     Raises:
         BadData: a text or an infinity, with its row.
@@ -187,57 +209,68 @@ def to_numbers(name: str, values: Sequence) -> np.ndarray:
         numbers = values.astype(np.float64)
     else:
         numbers = np.empty(len(values))
-        for row, value in enumerate(values):
+        for place, value in enumerate(values):
             try:
-                numbers[row] = math.nan if to_text(value) is None else float(value)
+                numbers[place] = math.nan if to_text(value) is None else float(value)
             except (TypeError, ValueError):
-                raise BadData(f"column {name!r} holds numbers, but {value!r} in row {row + 1} is none") from None
+                raise BadData(
+                    f"column {name!r} holds numbers, but {value!r} in row {_row(rows, place)} is none: correct it, or "
+                    "leave it empty if it is not known"
+                ) from None
     if np.isinf(numbers).any():
-        row = int(np.isinf(numbers).argmax())
-        raise BadData(f"column {name!r} is infinite in row {row + 1}: correct it, or leave it empty if it is not known")
+        row = _row(rows, int(np.isinf(numbers).argmax()))
+        raise BadData(f"column {name!r} is infinite in row {row}: correct it, or leave it empty if it is not known")
     return numbers
 
 
-def to_days(name: str, values: Sequence) -> np.ndarray:
-    """Unix days with their fraction, NaN where missing."""
+def to_days(name: str, values: Sequence, form: str = "", rows: Sequence[int] | None = None) -> np.ndarray:
+    """Unix days with their fraction, NaN where missing.
+
+    Raises:
+        BadData: a text that is no date, with its row.
+    """
     days = np.empty(len(values))
     known: dict[str, float] = {}
-    for row, value in enumerate(values):
+    for place, value in enumerate(values):
         text = value.isoformat() if isinstance(value, date) else to_text(value)
         if text is None:
-            days[row] = math.nan
+            days[place] = math.nan
             continue
         if text not in known:
-            found = _day(text)
+            found = _day(text, form)
+            found = _day(text, "") if found is None else found
             if found is None:
+                example = datetime(2024, 12, 31).strftime(form or "%Y-%m-%d")
                 raise BadData(
-                    f"column {name!r} holds dates, but {value!r} in row {row + 1} is none that can be read: "
-                    "write 2024-12-31"
+                    f"column {name!r} holds dates, but {value!r} in row {_row(rows, place)} is none: write {example}"
                 )
             known[text] = found
-        days[row] = known[text]
+        days[place] = known[text]
     return days
 
 
-def _day(text: str) -> float | None:
-    try:
-        return _unix(datetime.fromisoformat(text))
-    except ValueError:
-        pass
-    for form in _FORMATS:
-        try:
-            return _unix(datetime.strptime(text, form))
-        except ValueError:
-            continue
+def _form_of(texts: set[str]) -> str | None:
+    """The one form in which all of them are dates: months before days where both are possible."""
+    for day in _FORMS:
+        for form in (day, f"{day} %H:%M", f"{day} %H:%M:%S") if day else ("",):
+            if all(_day(text, form) is not None for text in texts):
+                return form
     return None
+
+
+def _day(text: str, form: str) -> float | None:
+    try:
+        return _unix(datetime.strptime(text, form) if form else datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def _row(rows: Sequence[int] | None, place: int) -> int:
+    return place + 1 if rows is None else rows[place]
 
 
 def _unix(moment: datetime) -> float:
     return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() / _DAY
-
-
-def _all(holds, texts: set[str]) -> bool:
-    return all(holds(text) for text in texts)
 
 
 def _normal_quantile(p: float) -> float:

@@ -68,9 +68,15 @@ class TableCodec(Codec):
             raise BadData(f"no column can be used beside the target {target!r}: {left_out or 'there is no other'}")
         if regression if regression is not None else is_quantity(values):
             numbers = to_numbers(target, values)
-            return cls(columns, target, None, float(numbers.mean()), float(numbers.std()) or 1.0, left_out)
+            if numbers.min() == numbers.max():
+                raise BadData(f"the target {target!r} is {numbers[0]:g} in every row: there is nothing to learn")
+            return cls(columns, target, None, float(numbers.mean()), float(numbers.std()), left_out)
         texts = [to_text(value) or "" for value in values]
         return cls(columns, target, classes_of(texts, f"the target {target!r}"), left_out=left_out)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.numbers,)
 
     @property
     def numbers(self) -> int:
@@ -83,21 +89,40 @@ class TableCodec(Codec):
         return tuple(len(column.values) + 1 for column in self.columns if isinstance(column, Category))
 
     def encode(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
-        """One row, by column name; the target may be missing."""
-        return {
-            name: rows[0] for name, rows in self.encode_table({name: [value] for name, value in raw.items()}).items()
-        }
+        """One row, by column name; the target may be missing.
 
-    def encode_table(self, table: Columns) -> dict[str, Tensor]:
-        """All rows at once: ``numbers`` [rows, n], ``categories`` [rows, k]."""
+        Raises:
+            BadData: a column is missing, or a value is not of its column's kind.
+        """
+        if not isinstance(raw, Mapping):
+            raise BadData(
+                f"a row of the table is given by column name, {{{self.columns[0].name!r}: …}}, not as "
+                f"{type(raw).__name__} {str(raw)[:60]}"
+            )
+        table = {name: [value] for name, value in raw.items()}
+        return {name: rows[0] for name, rows in self.encode_table(table).items()}
+
+    def encode_table(self, table: Columns, row_numbers: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """All rows at once: ``numbers`` [rows, n], ``categories`` [rows, k].
+
+        Args:
+            table: by column name; the target may be missing, what the training rows did not have is not looked at.
+            row_numbers: for messages; 1, 2, … if None.
+
+        Raises:
+            BadData: a column is missing, or a value is not of its column's kind.
+        """
         rows = len(next(iter(table.values()), ()))
         numbers, categories = [np.zeros((rows, 0), np.float32)], [np.zeros((rows, 0), np.int64)]
         for column in self.columns:
             if column.name not in table:
                 near = get_close_matches(column.name, table, 1)
-                hint = f"; did you mean it by {near[0]!r}?" if near else ""
-                raise BadData(f"column {column.name!r} is missing{hint} The table has {', '.join(table)}")
-            found = column.encode(table[column.name])
+                hint = f"; is it called {near[0]!r}?" if near else "."
+                raise BadData(
+                    f"the column {column.name!r} is missing{hint} There are {', '.join(table) or 'no columns'}. "
+                    "What is not known may be empty, but the column must be there"
+                )
+            found = column.encode(table[column.name], row_numbers)
             if isinstance(column, Category):
                 categories.append(found[:, None])
             else:
@@ -145,12 +170,14 @@ def target_values(table: Columns, target: str) -> Sequence:
     """
     if target not in table:
         near = get_close_matches(target, table, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise BadData(f"there is no column {target!r}{hint} The table has {', '.join(table)}")
     missing = [row + 1 for row, value in enumerate(table[target]) if to_text(value) is None]
     if missing:
+        first = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
         raise BadData(
-            f"the target {target!r} is missing in {len(missing)} rows, first in row {missing[0]}: leave these rows out"
+            f"the target {target!r} is missing in {len(missing)} of {len(table[target])} rows ({first}): "
+            "leave these rows out"
         )
     return table[target]
 

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from descend.data.codecs import ImageCodec
-from descend.data.data import Files, Tensors
+from descend.data.data import Data, Files, Tensors, free_memory
 from descend.data.errors import BadData
 from descend.data.splits import Splits, split
+from descend.functional import keyed
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
+FRACTIONS = (0.7, 0.15, 0.15)
+"""Training, validation, test."""
 
-def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0) -> Splits:
+ENOUGH = 2000
+"""Training pictures that a mean and a spread are taken of, where not all are in memory."""
+
+
+def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, limit: float | None = None) -> Splits:
     """The pictures below ``path/CLASS/``, at any depth, split 70/15/15 by key, of each class alike.
 
-    Files that are no pictures, or torn, are named in one warning and left out. What fits in a quarter of the free
-    memory is read once and held.
+    What fits in memory is read once and held, and every torn picture is found at the start. A larger folder is read
+    while training; at the start only the files' headers are looked at. What is left out (files that are no pictures,
+    torn ones, folders without a picture) is named in one warning; so are classes of one picture, which is learned
+    from and never asked for.
 
     Args:
         path: the folder.
         size: height and width to which pictures are brought, in pixels.
         channels: 1 (grey) or 3 (RGB).
         key: of the split.
+        limit: bytes that the pictures may take in memory; a quarter of what is free if None.
 
     Raises:
         BadData: there are no class folders, fewer than two classes, or too few pictures to split.
@@ -35,72 +45,83 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0) ->
     root = Path(path)
     if not root.is_dir():
         raise BadData(f"there is no folder {root}")
-    labels = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")))
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files = [(file, name) for name in names for file in _files(root / name)]
+    fits = 4.0 * channels * size**2 * len(files) <= (free_memory() / 4 if limit is None else limit)
+    plain = ImageCodec(size, size, channels)
+    pixels = torch.empty(len(files) if fits else 0, channels, size, size)
+    good: list[tuple[Path, str]] = []
+    refused: list[str] = []
+    for file, name in files:
+        try:
+            _look(file)
+            if fits:
+                pixels[len(good)] = plain.pixels(file)
+            good.append((file, name))
+        except BadData as error:
+            refused.append(str(error))
+    counts = Counter(name for _, name in good)
+    labels = tuple(name for name in names if counts[name])
+    _tell(root, refused, [name for name in names if not counts[name]], [name for name in labels if counts[name] == 1])
     if len(labels) < 2:
         raise BadData(
-            f"{root} holds {len(labels)} folders: pictures belong in one folder a class, {root}/CLASS/picture.jpg, "
-            "of two classes at least"
+            f"{root} holds {len(labels)} folders with pictures: pictures belong in one folder a class, "
+            f"{root}/CLASS/picture.jpg, of two classes at least"
         )
-    codec = ImageCodec(size, size, channels, labels=labels)
-    items, refused = _find(root, labels, codec)
-    if refused:
-        first = "; ".join(refused[:3])
-        warnings.warn(f"{len(refused)} of {len(items) + len(refused)} files are left out: {first}", stacklevel=2)
-    targets = torch.tensor([target for _, target in items], dtype=torch.long)
-    empty = [label for i, label in enumerate(labels) if not bool((targets == i).any())]
-    if empty:
-        raise BadData(f"{root / empty[0]} holds no picture that can be read: fill the folder or remove it")
-    parts = split(len(items), (0.7, 0.15, 0.15), key, classes=targets)
-    train = Files([items[i] for i in parts[0].tolist()], _Reader(codec, standard=False)).in_memory()
-    sample = train.gather(torch.arange(min(len(train), 2000)))["x"]
-    codec = codec.fitted(sample)
-    read = _Reader(codec)
-    if isinstance(train, Tensors):
-        train = Tensors(x=codec.standardise(train.tensors["x"]), target=train.tensors["target"])
+    items = [(file, labels.index(name)) for file, name in good]
+    targets = torch.tensor([target for _, target in items])
+    parts = split(len(items), FRACTIONS, key, classes=targets)
+    if fits:
+        codec = ImageCodec.fit(pixels[parts[0]], labels)
+        data: list[Data] = [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
     else:
-        train = Files(train.items, read)  # type: ignore[attr-defined]
-    valid, test = (Files([items[i] for i in part.tolist()], read).in_memory() for part in parts[1:])
-    return Splits(train, valid, test, codec, root.name)
+        some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
+        codec = ImageCodec.fit(torch.stack([plain.pixels(items[i][0]) for i in some]), labels)
+        data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
+    return Splits(*data, codec, root.name)
 
 
 class _Reader:
-    """Reads a picture and its class; an object, so that worker processes can take it along."""
+    """Reads a picture and its class; an object, so that worker processes can take it along on any system."""
 
-    def __init__(self, codec: ImageCodec, standard: bool = True):
+    def __init__(self, codec: ImageCodec):
         self.codec = codec
-        self.standard = standard
 
     def __call__(self, item: tuple[Path, int]) -> dict[str, Tensor]:
         path, target = item
-        pixels = self.codec.pixels(path)
-        return {"x": self.codec.standardise(pixels) if self.standard else pixels, "target": torch.tensor(target)}
+        return {**self.codec.encode(path), "target": torch.tensor(target)}
 
 
-def _find(root: Path, labels: tuple[str, ...], codec: ImageCodec) -> tuple[list[tuple[Path, int]], list[str]]:
-    """The pictures with their class, and what was left out, with the reason."""
-    items: list[tuple[Path, int]] = []
-    refused: list[str] = []
-    for target, label in enumerate(labels):
-        for file in sorted(p for p in (root / label).rglob("*") if p.is_file() and not p.name.startswith(".")):
-            try:
-                _look(file)
-                items.append((file, target))
-            except BadData as error:
-                refused.append(str(error))
-    return items, refused
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
 
 
 def _look(file: Path) -> None:
+    """Refuse what is no picture by its name or its header."""
     from PIL import Image
 
     if file.suffix.lower() not in SUFFIXES:
         raise BadData(f"{file} is no picture by its name")
     try:
-        with Image.open(file) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as picture:
             picture.verify()
-    except Exception as error:  # Pillow raises what its decoders raise
-        raise BadData(f"{file} cannot be read ({_line(error)})") from None
+    except Exception as error:  # decoders raise what they like
+        why = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise BadData(f"{file} cannot be read ({why})") from None
 
 
-def _line(error: Any) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _tell(root: Path, refused: list[str], empty: list[str], single: list[str]) -> None:
+    """One warning for all that is odd."""
+    said = []
+    if refused:
+        said.append(f"{_some(refused, 'file')} left out: {'; '.join(refused[:3])}")
+    if empty:
+        said.append(f"{_some(empty, 'folder')} without a picture left out: {', '.join(empty[:3])}")
+    if single:
+        said.append(f"{_some(single, 'class', 'classes')} of one picture, only learned from: {', '.join(single[:3])}")
+    if said:
+        warnings.warn(f"{root}: {'. '.join(said)}", stacklevel=3)
+
+
+def _some(things: list[str], one: str, many: str = "") -> str:
+    return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,11 @@ def table(path: str | Path, target: str, regression: bool | None = None, key: in
 
 
 def split_table(columns: Columns, target: str, name: str, regression: bool | None = None, key: int = 0) -> Splits:
-    """The same for a table at hand, column by column."""
+    """The same for a table at hand: lists or arrays of one length, by column name."""
+    lengths = {column: len(values) for column, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+        raise BadData(f"{name}: every column holds one value a row, but {said}")
     values = target_values(columns, target)
     if len(values) == 0:
         raise BadData(f"{name} has a header and not one row")
@@ -49,15 +55,21 @@ def split_table(columns: Columns, target: str, name: str, regression: bool | Non
         places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         classes = torch.tensor([places[text] for text in texts])
     parts = split(len(values), FRACTIONS, key, classes=classes)
-    rows = [take(columns, part.tolist()) for part in parts]
-    codec = TableCodec.fit(rows[0], target, quantity)
-    train, valid, test = (Tensors(**codec.encode_table(part), target=codec.encode_target(part)) for part in rows)
+    tables = [take(columns, part.tolist()) for part in parts]
+    codec = TableCodec.fit(tables[0], target, quantity)
+    train, valid, test = (
+        Tensors(**codec.encode_table(rows, (part + 1).tolist()), target=codec.encode_target(rows))
+        for rows, part in zip(tables, parts, strict=True)
+    )
     return Splits(train, valid, test, codec, name)
 
 
 def take(columns: Columns, rows: Sequence[int]) -> dict[str, Sequence]:
-    """The rows of these numbers."""
-    return {name: [column[i] for i in rows] for name, column in columns.items()}
+    """The rows of these numbers, counted from 0."""
+    return {
+        name: column[list(rows)] if isinstance(column, np.ndarray) else [column[i] for i in rows]
+        for name, column in columns.items()
+    }
 
 
 def read_table(path: Path) -> dict[str, Sequence]:
@@ -76,11 +88,18 @@ def read_table(path: Path) -> dict[str, Sequence]:
         raise BadData(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8, or as .parquet"
         ) from None
-    lines = csv.reader(text.splitlines(), delimiter=_delimiter(text.split("\n", 1)[0]))
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0]), strict=True)
+    try:
+        return _columns(path, lines)
+    except csv.Error as error:
+        raise BadData(f"{path}, line {lines.line_num}: {error}; look for a quotation mark that is not closed") from None
+
+
+def _columns(path: Path, lines: Any) -> dict[str, Sequence]:
     header = next(lines, [])
     if not any(name.strip() for name in header):
         raise BadData(f"{path} is empty: the first line must name the columns")
-    names = [name.strip() for name in header]
+    names = [name.strip() or f"column {i}" for i, name in enumerate(header, 1)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadData(f"{path} names the column {twice[0]!r} twice")
@@ -100,17 +119,24 @@ def read_table(path: Path) -> dict[str, Sequence]:
 
 def _read_parquet(path: Path) -> dict[str, Sequence]:
     try:
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet, types
     except ImportError:
         raise BadData(f"{path} is Parquet, which pyarrow reads: pip install 'descend[tables]'") from None
     try:
-        return parquet.read_table(path).to_pydict()
+        read = parquet.read_table(path)
+        numbers = {field.name for field in read.schema if types.is_integer(field.type) or types.is_floating(field.type)}
+        return {
+            name: column.to_numpy() if name in numbers else column.to_pylist()
+            for name, column in zip(read.column_names, read.columns, strict=True)
+        }
     except (OSError, ValueError) as error:
         raise BadData(f"{path} is no Parquet file that can be read ({str(error).splitlines()[0]})") from None
 
 
 def _delimiter(header: str) -> str:
-    return max(",;\t|", key=header.count)
+    """The most frequent of the usual ones, quoted names apart."""
+    bare = re.sub('"[^"]*"', "", header)
+    return max(",;\t|", key=bare.count)
 
 
 def breast_cancer() -> Splits:

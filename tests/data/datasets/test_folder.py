@@ -1,0 +1,138 @@
+"""Folders of pictures: what is good is used, what is odd is named, what cannot work is refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from descend.data import BadData, Files, Loader, Tensors, datasets
+
+RNG = np.random.default_rng(0)
+
+
+def fill(folder, n, level, size=(12, 10), suffix="png"):
+    folder.mkdir(parents=True)
+    for number in range(n):
+        noise = RNG.integers(0, 40, (*size, 3), dtype=np.uint8)
+        Image.fromarray(noise + np.uint8(level)).save(folder / f"{number:02d}.{suffix}")
+
+
+@pytest.fixture
+def animals(tmp_path):
+    fill(tmp_path / "animals" / "cat", 20, 0)
+    fill(tmp_path / "animals" / "dog" / "small", 13, 100)  # at any depth
+    fill(tmp_path / "animals" / "dog" / "large", 7, 100, suffix="jpg")
+    fill(tmp_path / "animals" / "ant", 10, 200, size=(30, 64))
+    return tmp_path / "animals"
+
+
+def test_a_folder_of_classes(animals):
+    with warnings.catch_warnings(action="error"):
+        data = datasets.folder(animals, size=8)
+    assert data.codec.labels == ("ant", "cat", "dog")
+    assert data.shape == (3, 8, 8)
+    assert data.features == 192
+    assert data.classes == 3
+    assert data.name == "animals"
+    assert [len(part) for part in (data.train, data.valid, data.test)] == [35, 7, 8]
+    assert isinstance(data.train, Tensors)
+    for part, each in ((data.train, 7), (data.valid, 1), (data.test, 1)):
+        assert torch.bincount(part.tensors["target"]).min() >= each
+    # mean and spread are of the training split
+    x = data.train.tensors["x"]
+    assert torch.allclose(x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(x.std((0, 2, 3)), torch.ones(3), atol=1e-5)
+    # a file encoded by the codec is the sample
+    found = [data.codec.encode(path)["x"] for path in sorted((animals / "ant").iterdir())]
+    assert all(any(torch.equal(one, row) for part in _parts(data) for row in part.tensors["x"]) for one in found)
+
+
+def test_the_split_hangs_on_the_key_alone(animals):
+    first, again, other = (datasets.folder(animals, size=8, key=key) for key in (0, 0, 1))
+    assert first.fingerprint() == again.fingerprint()
+    assert first.fingerprint() != other.fingerprint()
+
+
+def test_what_does_not_fit_stays_in_files_and_gives_the_same(animals):
+    held, read = datasets.folder(animals, size=8), datasets.folder(animals, size=8, limit=1000)
+    assert isinstance(read.train, Files)
+    assert read.codec.mean == pytest.approx(held.codec.mean, rel=1e-5)
+    for workers in (0, 2):
+        loader = Loader(read.train, 10, workers=workers)
+        for step in range(4):
+            a, b = Loader(held.train, 10).batch(step), loader.batch(step)
+            assert torch.equal(a["target"], b["target"])
+            assert torch.allclose(a["x"], b["x"], atol=1e-4)
+        loader.close()
+    assert isinstance(read.train.in_memory(), Tensors)
+    assert read.train.in_memory(limit=100) is read.train
+
+
+def test_what_is_odd_is_named_in_one_warning_and_the_rest_is_used(animals):
+    (animals / "cat" / "notes.txt").write_text("about cats")
+    (animals / "cat" / "20.png").write_bytes(b"no picture at all")
+    (animals / "dog" / "21.png").write_bytes(b"")
+    torn = (animals / "ant" / "00.png").read_bytes()
+    (animals / "ant" / "torn.png").write_bytes(torn[: len(torn) // 2])
+    whole = (animals / "dog" / "large" / "00.jpg").read_bytes()
+    (animals / "dog" / "torn.jpg").write_bytes(whole[: len(whole) // 2])  # its header is good
+    (animals / "newt").mkdir()
+    fill(animals / "owl", 1, 50)
+    (animals / ".hidden").mkdir()
+    (animals / "cat" / ".DS_Store").write_bytes(b"x")
+    with pytest.warns(UserWarning, match="left out") as told:
+        data = datasets.folder(animals, size=8)
+    assert len(told) == 1
+    said = str(told[0].message)
+    assert "5 files left out: " in said
+    assert "torn.png" in said
+    assert "1 folder without a picture left out: newt" in said
+    assert "1 class of one picture, only learned from: owl" in said
+    assert data.codec.labels == ("ant", "cat", "dog", "owl")
+    assert sum(len(part) for part in _parts(data)) == 51
+    assert [int((part.tensors["target"] == 3).sum()) for part in _parts(data)] == [1, 0, 0]
+
+
+def test_a_torn_picture_of_a_large_folder_is_named_when_it_is_read(animals):
+    path = animals / "dog" / "large" / "00.jpg"
+    Image.fromarray(RNG.integers(0, 256, (100, 100, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+    def read_all():
+        data = datasets.folder(animals, size=8, limit=0)
+        for part in _parts(data):
+            Loader(part, 100).batch(0)
+
+    with pytest.raises(BadData, match=r"large.00\.jpg is torn or broken"):
+        read_all()
+
+
+def test_few_pictures_of_many_classes_are_split_too(tmp_path):
+    for name in "abcdefghij":
+        fill(tmp_path / name, 4, 10)
+    data = datasets.folder(tmp_path, size=8, channels=1)
+    assert [len(part) for part in _parts(data)] == [28, 6, 6]
+    assert torch.bincount(data.train.tensors["target"]).min() >= 2
+    assert data.shape == (1, 8, 8)
+
+
+def test_what_cannot_work(tmp_path):
+    with pytest.raises(BadData, match=r"there is no folder .*nothing"):
+        datasets.folder(tmp_path / "nothing")
+    fill(tmp_path / "flat", 3, 0)
+    with pytest.raises(BadData, match=r"holds 0 folders with pictures: .*CLASS/picture\.jpg, of two classes at least"):
+        datasets.folder(tmp_path / "flat")
+    with pytest.raises(BadData, match="holds 1 folders with pictures"):
+        datasets.folder(tmp_path)
+    fill(tmp_path / "other", 1, 0)
+    with (
+        pytest.warns(UserWarning, match="1 class of one picture"),
+        pytest.raises(BadData, match=r"4 samples cannot be split 0\.7 / 0\.15 / 0\.15: a part would be empty"),
+    ):
+        datasets.folder(tmp_path)
+
+
+def _parts(data):
+    return data.train, data.valid, data.test
