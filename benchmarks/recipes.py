@@ -106,7 +106,7 @@ ROWS = [
     ),
     Row(
         "fashion-resnet",
-        ("fashion", "--model", "resnet"),
+        ("fashion", "--model", "resnet", "--precision", "bfloat16"),
         "Fashion-MNIST",
         published="0.949",
         source=f"{FASHION}: ResNet-18, augmented",

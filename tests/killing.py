@@ -5,6 +5,7 @@ A server process imports what they need once and forks each run, so that a death
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import time
@@ -46,7 +47,7 @@ def unbroken(page: Page, folder: Path) -> int:
 def killed(page: Page, folder: Path, steps: int) -> list[int]:
     """Run the page to its end, on the way killed (SIGKILL) at three random instants and resumed; the newest checkpoint
     at each of them."""
-    chance, found = random.Random(page.seed), []
+    chance, found = random.Random(f"{page.source.stem} {page.name} {page.seed}"), []
     checkpoints = Checkpoints(folder / "checkpoints")
     for share in sorted(chance.uniform(0.05, 0.85) for _ in range(KILLS)):
         process = _start(page, folder)
@@ -56,17 +57,19 @@ def killed(page: Page, folder: Path, steps: int) -> list[int]:
         time.sleep(chance.uniform(0, BETWEEN))
         process.kill()
         process.join()
-        assert process.exitcode == -9, f"{page} was not killed at {share:.2f} of its steps: it exited {process.exitcode}"
+        assert process.exitcode == -9, f"{page} ended by itself, with {process.exitcode}, before it was killed"
         found.append((checkpoints.steps() or [0])[-1])
     unbroken(page, folder)
     return found
 
 
 def differing(one: Path, other: Path) -> list[str]:
-    """The files of the last checkpoints that are not equal byte for byte."""
+    """What is not equal in the last checkpoints: the tensors byte for byte, and all plain state but the time spent."""
     last = [sorted((folder / "checkpoints").glob("[0-9]*"))[-1] for folder in (one, other)]
-    names = ("tensors.safetensors", "state.json", "manifest.json")
-    return [name for name in names if len({(folder / name).read_bytes() for folder in last}) > 1]
+    tensors = {(folder / "tensors.safetensors").read_bytes() for folder in last}
+    plain = [json.loads((folder / "state.json").read_text()) for folder in last]
+    names = [name for name in plain[0] | plain[1] if name != "spent" and plain[0].get(name) != plain[1].get(name)]
+    return ["tensors"] * (len(tensors) > 1) + names
 
 
 def _start(page: Page, folder: Path) -> ForkServerProcess:

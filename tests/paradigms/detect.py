@@ -112,7 +112,7 @@ def scenes(n: int, seed: int) -> Pictures:
 
 
 @recipe
-def page(width: int = 16, lr: float = 5e-3, batch: int = 32, epochs: int = 20) -> Experiment:
+def page(width: int = 16, lr: float = 5e-3, batch: int = 32, epochs: int = 12) -> Experiment:
     """Find bright boxes in small noisy pictures."""
     task = Detect(Eye(width), AdamW(lr, schedule=Cosine()))
     return Experiment(task=task, data=Loader(scenes(2000, 1), batch), epochs=epochs)
@@ -125,9 +125,9 @@ def score(task: Detect) -> float:
     said = outputs[:, 0] > 0
     picture, row, column = place
     boxes, guess = batch["boxes"], (outputs[picture, 1:, row, column] + corner(place)) * CELL
-    right, left = (torch.minimum, torch.maximum)
-    sides = right(*(b[:, :2] + b[:, 2:] / 2 for b in (boxes, guess))) - left(*(b[:, :2] - b[:, 2:] / 2 for b in (boxes, guess)))
-    shared = sides.clamp(min=0).prod(1)
+    ends = torch.minimum(*(b[:, :2] + b[:, 2:] / 2 for b in (boxes, guess)))
+    starts = torch.maximum(*(b[:, :2] - b[:, 2:] / 2 for b in (boxes, guess)))
+    shared = (ends - starts).clamp(min=0).prod(1)
     overlap = shared / (boxes[:, 2:].prod(1) + guess[:, 2:].prod(1) - shared)
     found = int((said[place] & (overlap > 0.5)).sum())
     return 2 * found / (int(said.sum()) + len(boxes))

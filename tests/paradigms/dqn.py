@@ -94,5 +94,5 @@ def score(task: DQN) -> float:
                 reached.append(there)
     cells = torch.tensor(Grid.starts)
     actions = task.predict(x=torch.eye(SIDE * SIDE)[cells]).argmax(1).tolist()
-    nearer = [distance[move(cell, action)] == distance[cell] - 1 for cell, action in zip(Grid.starts, actions, strict=True)]
-    return sum(nearer) / len(nearer)
+    there = [move(cell, action) for cell, action in zip(Grid.starts, actions, strict=True)]
+    return sum(distance[b] == distance[a] - 1 for a, b in zip(Grid.starts, there, strict=True)) / len(there)

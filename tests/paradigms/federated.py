@@ -8,7 +8,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from descend.data import Batch, Loader, Tensors, datasets
+from descend.data import Batch, Data, Loader, Tensors, datasets
 from descend.engine import Descent, Experiment, Metrics, evaluate, recipe
 from descend.functional import keyed
 from descend.losses import cross_entropy
@@ -18,7 +18,8 @@ from descend.tasks import Classify
 
 
 class Federated(Classify):
-    """One step is a round. The batch's samples are clients; ``x`` and ``target`` are what each holds, ``rows`` how much."""
+    """One step is a round. The batch's samples are clients: ``index`` says who, ``x`` and ``target`` are what each
+    holds, and ``rows`` how much that is."""
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, local: Optimizer, size: int = 16):
         super().__init__(model, optimizer)
@@ -45,7 +46,7 @@ class Federated(Classify):
         return {name: p.detach() for name, p in guest.named_parameters()}
 
 
-def clients(data: Tensors, number: int = 10, shards: int = 2) -> Tensors:
+def clients(data: Data, number: int = 10, shards: int = 2) -> Tensors:
     """The samples dealt to clients that see few classes: sorted by label, cut into shards, two a client."""
     rows = data.gather(torch.arange(len(data)))
     cut = rows["target"].argsort(stable=True).tensor_split(number * shards)
@@ -71,7 +72,7 @@ def central(lr: float = 0.5, size: int = 64, epochs: int = 100) -> Experiment:
 
 
 def score(task: Classify) -> float:
-    """Accuracy on all digits that no client holds: validation and test, 359 of them, since nothing was chosen by either."""
+    """Accuracy on the digits that no client holds: the validation split too, since nothing was chosen by it."""
     data = datasets.digits()
     found = [evaluate(task, split) for split in (data.valid, data.test)]
     return sum(one.scores["accuracy"] * one.samples for one in found) / sum(one.samples for one in found)

@@ -69,9 +69,11 @@ def reached(name: str, recipe: Recipe, seed: int, folder: Path) -> float:
 def test_a_paradigm_takes_less_than_sixty_lines_and_no_part_of_the_engine(name):
     page = PARADIGMS[name].page
     tree = ast.parse(inspect.getsource(page))
-    tasks = [node for node in tree.body if isinstance(node, ast.ClassDef) and issubclass(getattr(page, node.name), Task)]
-    assert sum(node.end_lineno - node.lineno + 1 for node in tasks) < 60
-    rooms = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module.startswith("descend")]
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    tasks = [node for node in classes if issubclass(getattr(page, node.name), Task)]
+    assert sum((node.end_lineno or 0) - node.lineno + 1 for node in tasks) < 60
+    rooms = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    rooms = [room for room in rooms if room.startswith("descend")]
     assert rooms
     assert all(room.count(".") == 1 for room in rooms), "a page uses what packages export, nothing inside them"
 
@@ -87,14 +89,9 @@ def test_every_seed_reaches_the_score(name, tmp_path):
     found = [reached(name, PARADIGMS[name].page.page, seed, tmp_path / str(seed)) for seed in range(SEEDS)]
     print(f"{name}: {statistics.mean(found):.4f} ± {statistics.stdev(found):.4f}, least {min(found):.4f}")
     assert min(found) >= PARADIGMS[name].least
-
-
-@pytest.mark.slow
-def test_federated_is_within_two_points_of_central_training(tmp_path):
-    apart = [reached("federated", federated.page, seed, tmp_path / f"apart{seed}") for seed in range(SEEDS)]
-    together = [reached("federated", federated.central, seed, tmp_path / f"together{seed}") for seed in range(SEEDS)]
-    assert statistics.mean(apart) > statistics.mean(together) - 0.02
-    assert all(one > other - 0.02 for one, other in zip(apart, together, strict=True))
+    if name == "federated":
+        central = [reached(name, federated.central, seed, tmp_path / f"central{seed}") for seed in range(SEEDS)]
+        assert all(apart > together - 0.02 for apart, together in zip(found, central, strict=True))
 
 
 @pytest.mark.slow
@@ -107,7 +104,7 @@ def test_a_mistake_costs_the_score(name, tmp_path):
 @every
 def test_killed_three_times_equals_unbroken(name, tmp_path):
     paradigm = PARADIGMS[name]
-    page = Page(Path(paradigm.page.__file__), seed=1, compute=paradigm.compute)
+    page = Page(Path(inspect.getfile(paradigm.page)), seed=1, compute=paradigm.compute)
     steps = unbroken(page, tmp_path / "unbroken")
     print(f"{name}: killed at {killed(page, tmp_path / 'killed', steps)} of {steps} steps")
     assert differing(tmp_path / "unbroken", tmp_path / "killed") == []
@@ -127,7 +124,7 @@ def test_what_a_checkpoint_forgets_shows(name, tmp_path):
     page = Page(Path(planted.__file__), FORGOTTEN[name], seed=1)
     steps = unbroken(page, tmp_path / "unbroken")
     killed(page, tmp_path / "killed", steps)
-    assert "tensors.safetensors" in differing(tmp_path / "unbroken", tmp_path / "killed")
+    assert "tensors" in differing(tmp_path / "unbroken", tmp_path / "killed")
 
 
 @pytest.mark.slow

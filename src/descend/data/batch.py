@@ -12,7 +12,7 @@ RESERVED = ("target", "index")
 """Names that are no network's input: what is to be learned, and the samples' ids."""
 
 
-class Batch(Mapping[str, Tensor]):
+class Batch(Mapping[str, Any]):
     """A mapping of tensors with one first axis; ``len`` is the number of samples, not of names.
 
     ``target`` and ``index`` (the samples' ids) are kept apart from `inputs`, which a task's forward takes by name.
@@ -23,7 +23,7 @@ class Batch(Mapping[str, Tensor]):
         # Values are tensors, or batches where streams were zipped.
         self.tensors: dict[str, Any] = {**(tensors or {}), **named}
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, name: str) -> Any:
         try:
             return self.tensors[name]
         except KeyError:

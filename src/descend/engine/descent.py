@@ -160,6 +160,12 @@ class Descent:
         saved = moving.optimizer.state_dict()
         saved["state"] = {i: dict(state["optimizer"][n]) for i, n in enumerate(order) if n in state["optimizer"]}
         moving.optimizer.load_state_dict(saved)
+        for parameter in moving.parameters:
+            for key, tensor in moving.optimizer.state[parameter].items() if parameter in moving.optimizer.state else ():
+                # Files hold tensors row by row; fused kernels walk a moment in its parameter's own layout (channels_last).
+                if isinstance(tensor, Tensor) and tensor.shape == parameter.shape:
+                    laid = torch.empty_like(parameter, dtype=tensor.dtype)
+                    moving.optimizer.state[parameter][key] = laid.copy_(tensor)
         moving.steps, moving.scores = state["steps"], list(state["scores"])
         if moving.average is not None:
             for key, tensor in zip(_keys(moving), moving.average, strict=True):

@@ -42,7 +42,7 @@ def lenet(data: Splits) -> Plan:
 def resnet(data: Splits) -> Plan:
     """ResNet-20, 16-32-64 channels."""
     optimizer = Muon(0.02, weight_decay=0.01, rest_lr=3e-3, schedule=OneCycle(), average=EMA(0.998))
-    return Plan(resnet20(1, data.classes), optimizer, epochs=8, augment=Compose((Flip(), RandomCrop(2))))
+    return Plan(resnet20(1, data.classes), optimizer, epochs=13, augment=Compose((Flip(), RandomCrop(2))))
 
 
 @recipe
@@ -55,7 +55,7 @@ def fashion(
 
     descend train fashion
     descend train fashion --model lenet
-    descend train fashion --model resnet
+    descend train fashion --model resnet --precision bfloat16
     """
     data = datasets.fashion_mnist()
     plan = model(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from descend.data import datasets
+from descend.data import TableCodec, datasets
 from descend.engine import EarlyStopping, Experiment, recipe
 from descend.models import TableNet
 from descend.optim import EMA, AdamW, ClipNorm, WarmUp
@@ -32,6 +32,7 @@ def table(
     """
     splits = datasets.table(data, target, key=split)
     codec = splits.codec
+    assert isinstance(codec, TableCodec)
     batch = min(batch, max(16, len(splits.train) // 8))
     optimizer = AdamW(lr, weight_decay=0.01, schedule=WarmUp(0.05), clip=ClipNorm(1.0), average=EMA(0.99))
     out = 1 if codec.labels is None else splits.classes

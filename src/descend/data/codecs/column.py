@@ -8,10 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 
 from descend.data.errors import BadData
+
+Values = Sequence[Any] | np.ndarray
+"""A column's values, one a row."""
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 """What a gap is written as, whatever the case."""
@@ -32,7 +36,7 @@ class Column(ABC):
     name: str
 
     @abstractmethod
-    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+    def encode(self, values: Values, rows: Sequence[int] | None = None) -> np.ndarray:
         """float32 [rows, numbers], or int64 [rows] of a category.
 
         Args:
@@ -63,8 +67,8 @@ class Number(Column):
     middle: float = 0.0
 
     @classmethod
-    def fit(cls, name: str, values: Sequence) -> Number:
-        numbers = to_numbers(name, values)
+    def fit(cls, name: str, values: Values, rows: Sequence[int] | None = None) -> Number:
+        numbers = to_numbers(name, values, rows)
         known = np.sort(numbers[~np.isnan(numbers)])
         place = np.linspace(0, 1, min(256, len(known)))
         knots, first = np.unique(np.quantile(known, place), return_index=True)
@@ -80,7 +84,7 @@ class Number(Column):
             float(np.interp(np.median(known), knots, scores)),
         )
 
-    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+    def encode(self, values: Values, rows: Sequence[int] | None = None) -> np.ndarray:
         numbers = to_numbers(self.name, values, rows)
         knots, scores = np.array(self.knots), np.array(self.scores)
         found = np.interp(numbers, knots, scores)
@@ -107,14 +111,14 @@ class Category(Column):
     values: tuple[str, ...]
 
     @classmethod
-    def fit(cls, name: str, values: Sequence, least: int = 3, most: int = 1000) -> Category:
+    def fit(cls, name: str, values: Values, least: int = 3, most: int = 1000) -> Category:
         counts = Counter(text for value in values if (text := to_text(value)) is not None)
         kept = [text for text, count in counts.most_common(most) if count >= least] or [
             t for t, _ in counts.most_common(most)
         ]
         return cls(name, tuple(kept))
 
-    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+    def encode(self, values: Values, rows: Sequence[int] | None = None) -> np.ndarray:
         places = {value: i for i, value in enumerate(self.values, start=1)}
         return np.array([places.get(to_text(value) or "", 0) for value in values], dtype=np.int64)
 
@@ -139,14 +143,14 @@ class Date(Column):
     clock: bool = False
 
     @classmethod
-    def fit(cls, name: str, values: Sequence, form: str = "") -> Date:
+    def fit(cls, name: str, values: Values, form: str = "") -> Date:
         days = to_days(name, values, form)
         first, last = float(np.nanmin(days)), float(np.nanmax(days))
         known = days[~np.isnan(days)]
         clock = bool((known != np.floor(known)).any())
         return cls(name, first, max(last - first, 1.0), bool(np.isnan(days).any()), form, clock)
 
-    def encode(self, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+    def encode(self, values: Values, rows: Sequence[int] | None = None) -> np.ndarray:
         days = to_days(self.name, values, self.form, rows)
         missing = np.isnan(days)
         days = np.where(missing, self.first + self.span / 2, days)
@@ -158,18 +162,22 @@ class Date(Column):
         return np.stack(columns, 1).astype(np.float32)
 
 
-def find_column(name: str, values: Sequence) -> Column | str:
-    """The column that fits these training values, or why it is left out."""
+def find_column(name: str, values: Values, rows: Sequence[int] | None = None) -> Column | str:
+    """The column that fits these training values, or why it is left out.
+
+    Raises:
+        BadData: a number is infinite.
+    """
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         known = values[~np.isnan(values)]
         constant = len(known) == 0 or bool((known == known[0]).all())
-        return _CONSTANT[len(known) > 0] if constant else Number.fit(name, values)
+        return _CONSTANT[len(known) > 0] if constant else Number.fit(name, values, rows)
     texts = [text for value in values if (text := to_text(value)) is not None]
     distinct = set(texts)
     if len(distinct) < 2:
         return _CONSTANT[len(distinct) > 0]
     if all(is_number(text) for text in distinct):
-        return Number.fit(name, values)
+        return Number.fit(name, values, rows)
     form = _form_of(distinct)
     if form is not None:
         return Date.fit(name, values, form)
@@ -196,7 +204,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def to_numbers(name: str, values: Sequence, rows: Sequence[int] | None = None) -> np.ndarray:
+def to_numbers(name: str, values: Values, rows: Sequence[int] | None = None) -> np.ndarray:
     """float64, NaN where missing.
 
     Args:
@@ -223,7 +231,7 @@ def to_numbers(name: str, values: Sequence, rows: Sequence[int] | None = None) -
     return numbers
 
 
-def to_days(name: str, values: Sequence, form: str = "", rows: Sequence[int] | None = None) -> np.ndarray:
+def to_days(name: str, values: Values, form: str = "", rows: Sequence[int] | None = None) -> np.ndarray:
     """Unix days with their fraction, NaN where missing.
 
     Raises:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from descend.data.codecs.codec import Codec, best_labels, classes_of
-from descend.data.codecs.column import Category, Column, find_column, is_number, to_numbers, to_text
+from descend.data.codecs.column import Category, Column, Values, find_column, is_number, to_numbers, to_text
 from descend.data.errors import BadData
 
-Columns = Mapping[str, Sequence]
+Columns = Mapping[str, Values]
 """A table by column name; all columns of one length."""
 
 FEW = 20
@@ -51,17 +51,24 @@ class TableCodec(Codec):
         self.left_out = left_out
 
     @classmethod
-    def fit(cls, table: Columns, target: str, regression: bool | None = None) -> TableCodec:
+    def fit(
+        cls,
+        table: Columns,
+        target: str,
+        regression: bool | None = None,
+        row_numbers: Sequence[int] | None = None,
+    ) -> TableCodec:
         """From training rows alone: kinds of columns, quantiles, categories, classes.
 
         Args:
             regression: whether the target is a quantity; found from its values if None.
+            row_numbers: for messages; 1, 2, … if None.
 
         Raises:
-            BadData: the target is missing, has gaps, or is of one class; no column can be used.
+            BadData: the target is missing, has gaps, or is of one class; a number is infinite; no column can be used.
         """
         values = target_values(table, target)
-        found = {name: find_column(name, column) for name, column in table.items() if name != target}
+        found = {name: find_column(name, column, row_numbers) for name, column in table.items() if name != target}
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         left_out = {name: why for name, why in found.items() if isinstance(why, str)}
         if not columns:
@@ -88,7 +95,7 @@ class TableCodec(Codec):
         """Of every category column, its values and the unknown one."""
         return tuple(len(column.values) + 1 for column in self.columns if isinstance(column, Category))
 
-    def encode(self, raw: Mapping[str, Any]) -> dict[str, Tensor]:
+    def encode(self, raw: Any) -> dict[str, Tensor]:
         """One row, by column name; the target may be missing.
 
         Raises:
@@ -162,7 +169,7 @@ class TableCodec(Codec):
         )
 
 
-def target_values(table: Columns, target: str) -> Sequence:
+def target_values(table: Columns, target: str) -> Values:
     """The target column, whole.
 
     Raises:
@@ -182,7 +189,7 @@ def target_values(table: Columns, target: str) -> Sequence:
     return table[target]
 
 
-def is_quantity(values: Sequence) -> bool:
+def is_quantity(values: Values) -> bool:
     """Whether a target is a quantity (regression) and not a class: numbers of many different values, or fractions."""
     distinct = {to_text(value) or "" for value in values}
     if not all(is_number(text) for text in distinct):

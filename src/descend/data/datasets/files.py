@@ -7,7 +7,9 @@ import os
 import sys
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from typing import IO, Any
 
 from descend.data.errors import BadData
 
@@ -37,31 +39,29 @@ class Official:
         for folder in (os.environ.get("DESCEND_DATA"), cache()):
             path = Path(folder or "", self.path)
             if folder and path.is_file():
-                self.check(path)
+                self.check(path, "delete it")
                 return path
         return self.download(cache() / self.path)
 
-    def check(self, path: Path) -> None:
-        if path.stat().st_size != self.size:
-            raise BadData(f"{path} has {path.stat().st_size:,} bytes, the official file {self.size:,}: delete it")
+    def check(self, path: Path, remedy: str) -> None:
+        """Refuse what is not the official content, whatever its name."""
+        size = path.stat().st_size
+        if size != self.size:
+            raise BadData(f"{path} has {size:,} bytes, the official file {self.size:,}: {remedy}")
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != self.sha256:
-                raise BadData(f"{path} is not the official file: its SHA-256 differs; delete it")
+                raise BadData(f"{path} is not the official file, its SHA-256 is another: {remedy}")
 
     def download(self, path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Into a file beside it that takes the name when it is whole and checked; what was begun is begun anew."""
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with urllib.request.urlopen(self.url, timeout=30) as source, unfinished.open("wb") as file:
-                done = 0
-                while block := source.read(1 << 20):
-                    file.write(block)
-                    done += len(block)
-                    print(f"\r{path.name}: {done / 2**20:.1f} of {self.size / 2**20:.1f} MiB", end="", file=sys.stderr)
-                print(file=sys.stderr)
-            self.check(unfinished)
+                self._copy(source, file)
+            self.check(unfinished, f"try again; if it stays so, {self.url} does not give what it did")
             unfinished.replace(path)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise BadData(
                 f"{self.url} cannot be downloaded ({error}): put the file at {path}, or name the folder that "
                 f"holds {self.path} in DESCEND_DATA"
@@ -69,6 +69,18 @@ class Official:
         finally:
             unfinished.unlink(missing_ok=True)
         return path
+
+    def _copy(self, source: Any, file: IO[bytes]) -> None:
+        shown, done = sys.stderr.isatty(), 0
+        print(f"{self.url}: {self.size / 2**20:.1f} MiB", file=sys.stderr)
+        # More than was announced is not wanted, however much of it comes.
+        while done <= self.size and (block := source.read(1 << 18)):
+            file.write(block)
+            done += len(block)
+            if shown:
+                print(f"\r{done / self.size:4.0%}", end="", file=sys.stderr, flush=True)
+        if shown:
+            print("\r", end="", file=sys.stderr)
 
 
 def cache() -> Path:

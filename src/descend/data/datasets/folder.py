@@ -78,7 +78,8 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, li
         some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
         codec = ImageCodec.fit(torch.stack([plain.pixels(items[i][0]) for i in some]), labels)
         data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
-    return Splits(*data, codec, root.name)
+    train, valid, test = data
+    return Splits(train, valid, test, codec, root.name)
 
 
 class _Reader:
