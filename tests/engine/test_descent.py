@@ -232,3 +232,25 @@ def test_a_module_without_parameters_is_refused():
 
 def test_mse_of_every_target():
     assert mse(torch.zeros(3, 2), torch.ones(3, 2)).value() == 1
+
+
+def test_moments_take_their_parameters_layout():
+    """A fused step walks parameter and moment by memory: moments laid row by row would meet the wrong weights."""
+
+    def make():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 2))
+        return Line(model.to(memory_format=torch.channels_last), AdamW(1e-2))
+
+    batch = Batch(x=torch.randn(10, 3, 4, 4), target=torch.randn(10, 2))
+    task, other = make(), make()
+    _trained(task, 3, batch=batch)
+    state = {
+        name: {k: v.clone(memory_format=torch.contiguous_format) for k, v in values.items()}
+        for name, values in task.descent.state_dict()["optimizer"].items()
+    }
+    other.load_state_dict(task.state_dict())
+    other.descent.load_state_dict({**task.descent.state_dict(), "optimizer": state})
+    _trained(task, 3, batch=batch)
+    _trained(other, 3, batch=batch)
+    _same(task, other)

@@ -5,10 +5,12 @@ import ast
 import inspect
 import json
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+import jaxtyping
 import pytest
 
 from descend.engine import Compute, Recipe, Task, train
@@ -53,6 +55,16 @@ FORGOTTEN = {"gan": "own_noise", "byol": "outside", "dqn": "forgetful"}
 """Those that cost the exact resume."""
 
 every = pytest.mark.parametrize("name", PARADIGMS)
+
+
+@pytest.fixture(autouse=True)
+def _unchecked_where_long(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The long trainings run without the shape checker, which would take as long again: the cheap ones run under it."""
+    before = jaxtyping.config.jaxtyping_disable
+    if request.node.get_closest_marker("slow"):
+        jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def reached(name: str, recipe: Recipe, seed: int, folder: Path) -> float:

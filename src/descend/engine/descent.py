@@ -162,7 +162,7 @@ class Descent:
         moving.optimizer.load_state_dict(saved)
         for parameter in moving.parameters:
             for key, tensor in moving.optimizer.state[parameter].items() if parameter in moving.optimizer.state else ():
-                # Files hold tensors row by row; fused kernels walk a moment in its parameter's own layout (channels_last).
+                # Files hold tensors row by row; fused kernels walk a moment in its parameter's own layout.
                 if isinstance(tensor, Tensor) and tensor.shape == parameter.shape:
                     laid = torch.empty_like(parameter, dtype=tensor.dtype)
                     moving.optimizer.state[parameter][key] = laid.copy_(tensor)
