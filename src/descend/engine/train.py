@@ -17,6 +17,7 @@ from descend import __version__
 from descend.data import Splits
 from descend.engine.checkpoint import replace_text
 from descend.engine.compute import Compute
+from descend.engine.config import describe
 from descend.engine.errors import UsageError
 from descend.engine.evaluate import evaluate
 from descend.engine.experiment import Experiment
@@ -81,6 +82,8 @@ def train(
     stream = experiment.stream()
     length = steps if steps is not None else experiment.length(stream)
     folder = Path(out)
+    # What cannot be written down is said before the first step, not when the best model is to be saved.
+    describe([experiment.task, experiment.codec])
     run = None
     if ranks.rank == 0:
         run = Run.open(folder) if resume else Run.create(folder, _describe(experiment, compute, ranks, length))
