@@ -75,7 +75,8 @@ class Tensors(Data):
         digest = hashlib.sha256()
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+            # As bytes, because numpy has no bfloat16.
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 
 
@@ -84,11 +85,11 @@ class Files(Data):
 
     Args:
         items: what ``read`` takes, one a sample: a path, or a tuple that begins with one.
-        read: makes a sample's tensors, without a batch axis, all samples of equal shapes.
+        read: makes a sample's tensors, without a batch axis, all samples of equal shapes and types.
 
     Raises:
         BadData: there is no item; later, naming the file: it cannot be read, a number in it is NaN or infinite, or
-            its shapes are not those of the others.
+            its shapes or types are not those of the others.
     """
 
     def __init__(self, items: Sequence[Any], read: Callable[[Any], dict[str, Tensor]]):
@@ -106,12 +107,10 @@ class Files(Data):
         rows = {name: tensor.new_empty((len(numbers), *tensor.shape)) for name, tensor in first.items()}
         for row, number in enumerate(numbers):
             sample = self._sample(self.items[number]) if row else first
-            shapes = {name: tuple(tensor.shape) for name, tensor in sample.items()}
-            expected = {name: tuple(tensor.shape) for name, tensor in first.items()}
-            if shapes != expected:
+            if (found := _form(sample)) != (expected := _form(first)):
                 raise BadData(
-                    f"{self.name(number)} gives {shapes}, but {self.name(numbers[0])} gives {expected}: "
-                    "let read bring all samples to one shape"
+                    f"{self.name(number)} gives {found}, but {self.name(numbers[0])} gives {expected}: "
+                    "let read bring all samples to one shape and one type"
                 )
             for name, tensor in sample.items():
                 rows[name][row] = tensor
@@ -169,6 +168,11 @@ def free_memory() -> float:
 def _path(item: Any) -> str | None:
     first = item[0] if isinstance(item, tuple) and item else item
     return os.fspath(first) if isinstance(first, str | os.PathLike) and os.path.exists(first) else None
+
+
+def _form(sample: dict[str, Tensor]) -> str:
+    """Names, types and shapes: a number of another type would be rounded, and not in every batch alike."""
+    return ", ".join(f"{name} {str(t.dtype)[6:]} {tuple(t.shape)}" for name, t in sorted(sample.items()))
 
 
 def _refuse_not_finite(name: str, tensor: Tensor) -> None:

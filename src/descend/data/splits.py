@@ -100,8 +100,11 @@ def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor,
     goes into the first part.
 
     Raises:
+        ValueError: the fractions are not the whole.
         BadData: a part would be empty.
     """
+    if not math.isclose(sum(fractions), 1) or min(fractions) <= 0:
+        raise ValueError(f"the fractions of a split are {fractions}: each is above 0, and together they are 1")
     places = torch.zeros(n, dtype=torch.float64)
     groups = [torch.arange(n)] if classes is None else [(classes == c).nonzero().flatten() for c in classes.unique()]
     for number, group in enumerate(groups):

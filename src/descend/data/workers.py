@@ -9,6 +9,7 @@ used because a worker that dies raises there in the main thread at any instant, 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 import sys
 import traceback
@@ -121,10 +122,19 @@ def _work(data: Data, order: Order, rank: int, ranks: int, pipe: Connection, oth
         except Exception as error:
             error.add_note("".join(traceback.format_exception(error)))
             error.__cause__ = None
-            answer = error
+            answer = _portable(error)
         try:
             pipe.send(answer)
         except OSError:
             return
-        except Exception as error:  # what was raised cannot be pickled
-            pipe.send(RuntimeError(f"{type(error).__name__}: {error}; {answer!r}"))
+
+
+def _portable(error: Exception) -> Exception:
+    """The same where it survives pickling there and back, else its words."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        plain = RuntimeError(f"{type(error).__name__}: {error}")
+        plain.__notes__ = [*error.__notes__]
+        return plain

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 ROOMS = ("nn", "losses", "optim", "data", "models", "models.vision", "tasks")
 """Where names are looked up: the ``__all__`` of these packages."""
@@ -51,7 +51,9 @@ def arguments(instance: Any) -> dict[str, Any]:
     """The arguments of an instance's constructor, read off the attributes of the same names."""
     cls = type(instance)
     found = {}
-    for name, parameter in inspect.signature(cls).parameters.items():
+    for name, parameter in _parameters(cls).items():
+        if name in ("device", "dtype") and not hasattr(instance, name):
+            continue  # torch's modules take them; where a tensor lies is no part of what a module is
         if not hasattr(instance, name):
             raise TypeError(
                 f"{cls.__name__} does not keep its argument {name!r}: a constructor stores its arguments verbatim "
@@ -60,6 +62,11 @@ def arguments(instance: Any) -> dict[str, Any]:
         value = getattr(instance, name)
         found[name] = tuple(value) if parameter.kind is parameter.VAR_POSITIONAL else value
     return found
+
+
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """Of the constructor; none where a module has no constructor of its own."""
+    return {} if cls.__init__ is nn.Module.__init__ else inspect.signature(cls).parameters
 
 
 def public_name(thing: type | FunctionType) -> str | None:
@@ -152,7 +159,7 @@ class _Builder:
         name = data["class"]
         cls = self.classes.get(name) or self.classes.get(name.rpartition(".")[2]) or self._exported(name, type)
         given = {key: self.build(inner) for key, inner in data.get("arguments", {}).items()}
-        parameters = inspect.signature(cls).parameters
+        parameters = _parameters(cls)
         unknown = set(given) - set(parameters)
         if unknown:
             raise ValueError(f"{name} takes {', '.join(parameters)}; the file also gives {', '.join(sorted(unknown))}")

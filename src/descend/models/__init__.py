@@ -2,6 +2,6 @@
 
 from descend.models.mlp import MLP
 from descend.models.table import TableNet
-from descend.models.vision import LeNet, ResNet, resnet18, resnet20, resnet32, resnet44, resnet56
+from descend.models.vision import LeNet, Mirrored, ResNet, resnet18, resnet20, resnet32, resnet44, resnet56
 
-__all__ = ["MLP", "LeNet", "ResNet", "TableNet", "resnet18", "resnet20", "resnet32", "resnet44", "resnet56"]
+__all__ = ["MLP", "LeNet", "Mirrored", "ResNet", "TableNet", "resnet18", "resnet20", "resnet32", "resnet44", "resnet56"]

@@ -17,7 +17,7 @@ from descend.data.errors import BadData
 Values = Sequence[Any] | np.ndarray
 """A column's values, one a row."""
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+MISSING = frozenset({"", "na", "n/a", "nan", "nat", "null", "none", "?", "-"})
 """What a gap is written as, whatever the case."""
 
 _DAY = 86400.0
@@ -190,7 +190,7 @@ def to_text(value: object) -> str | None:
     """A value as stripped text; None where it is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | np.floating) and value.is_integer():
         value = int(value)
     text = str(value).strip()
     return None if text.lower() in MISSING else text

@@ -109,7 +109,7 @@ class ImageCodec(Codec):
                 # A JPEG can be unpacked at a half, quarter or eighth of its size, much faster; twice ours is enough.
                 most = 2 * max(self.width, self.height)
                 picture.draft(None, (most, most))
-                plain = self._mode(ImageOps.exif_transpose(picture))
+                plain = self._mode(ImageOps.exif_transpose(picture), name)
                 array = np.array(ImageOps.fit(plain, (self.width, self.height), Image.Resampling.BICUBIC), np.float32)
         except BadData:
             raise
@@ -117,6 +117,8 @@ class ImageCodec(Codec):
             raise BadData(f"{name} looks like a decompression bomb: {error}") from None
         except FileNotFoundError:
             raise BadData(f"there is no file {name}") from None
+        except (PermissionError, IsADirectoryError) as error:
+            raise BadData(f"{name} cannot be opened: {error.strerror}") from None
         except UnidentifiedImageError:
             why = "is empty" if _is_empty(raw) else "is no picture that can be read"
             raise BadData(f"{name} {why}: save it anew as PNG or JPEG, or leave it out") from None
@@ -126,14 +128,18 @@ class ImageCodec(Codec):
         pixels = torch.from_numpy(array) / 255
         return pixels[None] if self.channels == 1 else pixels.movedim(2, 0)
 
-    def _mode(self, picture: Any) -> Any:
+    def _mode(self, picture: Any, name: str) -> Any:
         """The picture in grey or RGB, 8 bits."""
         from PIL import Image
 
         picture.load()
         if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits; or 32, whose range only its values tell
             values = np.array(picture, dtype=np.float32)
+            if not np.isfinite(values).all():
+                raise BadData(f"{name} holds a NaN or infinite pixel: save it anew, or leave it out")
             most = 65535.0 if picture.mode.startswith("I;16") or values.max() > 255 else 255.0
+            if picture.mode == "F" and values.max() <= 1:
+                most = 1.0
             picture = Image.fromarray((values / most * 255).round().clip(0, 255).astype(np.uint8))
         if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
@@ -150,7 +156,11 @@ def _open(raw: Any) -> Any:
         return Image.open(io.BytesIO(raw))
     if isinstance(raw, Image.Image):
         return raw.copy()  # draft changes what it is asked of
-    array = raw.detach().cpu().movedim(0, -1).numpy() if isinstance(raw, Tensor) and raw.ndim == 3 else np.asarray(raw)
+    if isinstance(raw, Tensor):
+        raw = raw.detach().cpu()
+        raw = raw.movedim(0, -1) if raw.ndim == 3 else raw
+        raw = raw.float() if raw.is_floating_point() else raw  # numpy has no bfloat16
+    array = np.asarray(raw)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.dtype.kind not in "uifb" or 0 in array.shape or array.shape[2:] not in ((), (3,), (4,)) or array.ndim < 2:

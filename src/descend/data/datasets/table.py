@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,17 @@ def _read_parquet(path: Path) -> dict[str, Values]:
     except ImportError:
         raise BadData(f"{path} is Parquet, which pyarrow reads: pip install 'descend[tables]'") from None
     try:
+        twice = [name for name, times in Counter(parquet.read_schema(path).names).items() if times > 1]
+        if twice:
+            raise BadData(f"{path} names the column {twice[0]!r} twice")
         read = parquet.read_table(path)
         numbers = {field.name for field in read.schema if types.is_integer(field.type) or types.is_floating(field.type)}
         return {
             name: column.to_numpy() if name in numbers else column.to_pylist()
             for name, column in zip(read.column_names, read.columns, strict=True)
         }
+    except BadData:
+        raise
     except (OSError, ValueError) as error:
         raise BadData(f"{path} is no Parquet file that can be read ({str(error).splitlines()[0]})") from None
 

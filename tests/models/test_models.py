@@ -1,0 +1,164 @@
+"""Whole models against plain formulas written out with their copied weights, forward and gradient; sizes; refusals."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from descend.functional import keyed
+from descend.models import MLP, LeNet, Mirrored, ResNet, TableNet, resnet18, resnet20, resnet32, resnet44, resnet56
+from descend.nn import GELU, GroupNorm, PReLU
+
+
+def _draw(*shape, key=1):
+    return torch.randn(*shape, generator=keyed.generator(key))
+
+
+def _compare(model, formula, x):
+    """The model's output and parameter gradients are the formula's."""
+    parameters = dict(model.named_parameters())
+    out, expected = model(x), formula(parameters, x)
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+    weight = _draw(*out.shape, key=2)
+    grads = torch.autograd.grad((out * weight).sum(), list(parameters.values()))
+    others = torch.autograd.grad((expected * weight).sum(), list(parameters.values()))
+    for name, grad, other in zip(parameters, grads, others, strict=True):
+        torch.testing.assert_close(grad, other, rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_mlp():
+    def formula(p, x):
+        x = x.flatten(1)
+        for i in range(2):
+            x = torch.relu(x @ p[f"body.{i}.0.weight"].T + p[f"body.{i}.0.bias"])
+        return x @ p["head.weight"].T + p["head.bias"]
+
+    _compare(MLP(12, 9, 7, out=4), formula, _draw(5, 3, 4))
+
+
+def test_mlp_without_hidden_layers_is_linear_and_the_template_is_no_part_of_it():
+    assert [name for name, _ in MLP(3, out=2).named_parameters()] == ["head.weight", "head.bias"]
+    names = [name for name, _ in MLP(3, 4, 4, out=2, activation=PReLU()).named_parameters()]
+    assert sum("activation" in name for name in names) == 0
+    assert len(names) == 3 * 2 + 2  # two layers with their own slopes, one head
+    assert len(list(MLP(3, 4, 4, out=2, activation=GELU()).parameters())) == 6
+
+
+def test_lenet():
+    def formula(p, x):
+        for i in (0, 3):
+            x = functional.conv2d(x, p[f"body.{i}.weight"], p[f"body.{i}.bias"], padding=2 if i == 0 else 0)
+            x = functional.max_pool2d(torch.relu(x), 2)
+        x = x.flatten(1)
+        for i in (1, 4):
+            x = torch.relu(functional.linear(x, p[f"hidden.{i}.weight"], p[f"hidden.{i}.bias"]))
+        return functional.linear(x, p["head.weight"], p["head.bias"])
+
+    _compare(LeNet(1, 10), formula, _draw(4, 1, 28, 28))
+
+
+def _resnet(p, x, blocks, norm):
+    def conv_norm(x, name, stride):
+        size = p[f"{name}.0.weight"].shape[-1]
+        x = functional.conv2d(x, p[f"{name}.0.weight"], stride=stride, padding=size // 2)
+        return norm(x, p[f"{name}.1.weight"], p[f"{name}.1.bias"])
+
+    x, place = torch.relu(conv_norm(x, "stem", 1)), 0
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            stride, name = (2 if stage and block == 0 else 1), f"stages.{place}"
+            y = torch.relu(conv_norm(x, f"{name}.body.0", stride))
+            y = conv_norm(y, f"{name}.body.1", 1)
+            if f"{name}.shortcut.0.weight" in p:
+                x = conv_norm(x, f"{name}.shortcut", stride)
+            x, place = torch.relu(x + y), place + 1
+    return functional.linear(x.mean((2, 3)), p["head.weight"], p["head.bias"])
+
+
+def test_resnet_with_batch_norm_in_training():
+    def norm(x, weight, bias):
+        mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
+        return (x - mean) / (var + 1e-5).sqrt() * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
+
+    model = ResNet(3, 5, (2, 1), (8, 16)).train()
+    _compare(model, lambda p, x: _resnet(p, x, (2, 1), norm), _draw(6, 3, 12, 12))
+
+
+def test_resnet_with_group_norm():
+    def norm(x, weight, bias):
+        return functional.group_norm(x, 4, weight, bias)
+
+    model = ResNet(3, 5, (1, 2), (8, 16), norm=GroupNorm(4))
+    _compare(model, lambda p, x: _resnet(p, x, (1, 2), norm), _draw(6, 3, 12, 12))
+
+
+def test_one_member_of_a_table_network_is_a_plain_network():
+    def formula(p, inputs):
+        numbers, categories = inputs
+        angle = 2 * torch.pi * p["periodic.frequency"] * numbers[:, :, None]
+        waves = torch.cat([torch.sin(angle), torch.cos(angle), numbers[:, :, None]], 2)
+        parts = [torch.relu(waves[:, c] @ p["periodic.weight"][c] + p["periodic.bias"][c]) for c in range(3)]
+        x = torch.cat([*parts, p["tables.0.weight"][categories[:, 0]]], 1)
+        for i in range(2):
+            inner, outer = p[f"body.{i}.inner"][0], p[f"body.{i}.outer"][0]
+            x = torch.relu((x * inner) @ p[f"body.{i}.map.weight"].T * outer + p[f"body.{i}.bias"][0])
+        return x @ p["head"][0] + p["head_bias"][0]
+
+    model = TableNet(3, (6,), 2, hidden=(8, 5), members=1, dropout=0.0)
+    categories = torch.randint(0, 6, (9, 1), generator=keyed.generator(3))
+    plain = _Pair(model)
+    _compare(
+        plain, lambda p, x: formula({n.removeprefix("model."): v for n, v in p.items()}, x), (_draw(9, 3), categories)
+    )
+
+
+class _Pair(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs):
+        return self.model(*inputs)
+
+
+def test_members_differ_and_answer_by_their_mean():
+    model = TableNet(3, (6,), 2, members=5).eval()
+    inputs = _draw(9, 3), torch.zeros(9, 1, dtype=torch.long)
+    members = model.each(*inputs)
+    assert members.shape == (9, 5, 2)
+    assert members.std(1).min() > 0
+    torch.testing.assert_close(members.mean(1), model(*inputs))
+
+
+def test_an_unknown_category_begins_as_nothing():
+    assert TableNet(0, (6, 3), 2).tables[1].weight[0].abs().sum() == 0
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        TableNet(0, (), 1)
+
+
+def test_a_mirrored_network_answers_alike_for_both():
+    model = Mirrored(ResNet(1, 3, (1,), (4,), norm=GroupNorm(2))).eval()
+    x = _draw(4, 1, 8, 8)
+    torch.testing.assert_close(model(x), model(x.flip(3)))
+    assert not torch.allclose(model.network(x), model.network(x.flip(3)))
+    torch.testing.assert_close(model.train()(x), model.network(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "millions"),
+    [(resnet20, 0.272), (resnet32, 0.467), (resnet44, 0.661), (resnet56, 0.856), (resnet18, 11.174)],
+)
+def test_the_sizes_of_the_paper(model, millions):
+    """He et al. 2016, table 6: 0.27, 0.46, 0.66, 0.85 M with parameter-free shortcuts; ours add 2,752 weights."""
+    assert sum(p.numel() for p in model().parameters()) / 1e6 == pytest.approx(millions, abs=0.001)
+
+
+def test_other_known_sizes():
+    assert sum(p.numel() for p in LeNet().parameters()) == 61_706
+    assert sum(p.numel() for p in MLP(784, 128, 64, out=10).parameters()) == 109_386
+
+
+def test_what_cannot_be_built_is_refused():
+    with pytest.raises(ValueError, match="too small"):
+        LeNet(size=12)
+    with pytest.raises(ValueError, match="one number a stage"):
+        ResNet(3, 10, (1, 1), (8,))
