@@ -1,9 +1,9 @@
-"""Data in memory and in files, and how they are split."""
+"""Data in memory and in files: gathered by number, hashed, refused by name."""
 
 import pytest
 import torch
 
-from descend.data import BadData, Files, ImageCodec, Splits, Tensors, split
+from descend.data import BadData, Files, Loader, Tensors
 
 
 def test_tensors_are_gathered_by_index():
@@ -79,7 +79,8 @@ def test_bad_files(tmp_path):
         _, kind = item
         if kind == "raises":
             raise KeyError("size")
-        return {"x": torch.zeros(3 if kind == "longer" else 2) / (0 if kind == "nan" else 1)}
+        kind_of_number = torch.float64 if kind == "finer" else torch.float32
+        return {"x": torch.zeros(3 if kind == "longer" else 2, dtype=kind_of_number) / (0 if kind == "nan" else 1)}
 
     def ask(kind):
         Files([(paths[0], ""), (paths[1], kind)], wrong).gather(torch.tensor([0, 1]))
@@ -88,8 +89,10 @@ def test_bad_files(tmp_path):
         ask("raises")
     with pytest.raises(BadData, match=r"1\.bin: 'x' is NaN or infinite: mend the file"):
         ask("nan")
-    with pytest.raises(BadData, match=r"1\.bin gives \{'x': \(3,\)\}, but .*0\.bin gives \{'x': \(2,\)\}"):
+    with pytest.raises(BadData, match=r"1\.bin gives x float32 \(3,\), but .*0\.bin gives x float32 \(2,\): let"):
         ask("longer")
+    with pytest.raises(BadData, match=r"1\.bin gives x float64 \(2,\), but .*0\.bin gives x float32 \(2,\): let"):
+        ask("finer")
 
 
 def test_the_fingerprint_of_files_moves_with_their_folder(tmp_path):
@@ -107,53 +110,31 @@ def test_the_fingerprint_of_files_moves_with_their_folder(tmp_path):
     assert Files([1, 2], read).fingerprint() != Files([2, 1], read).fingerprint()
 
 
-@pytest.mark.parametrize("n", [10, 11, 97, 1000])
-@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.7, 0.15, 0.15), (0.5, 0.5)])
-def test_a_split_holds_everything_once(n, fractions):
-    parts = split(n, fractions, 3)
-    assert sorted(torch.cat(parts).tolist()) == list(range(n))
-    assert all(abs(len(part) - fraction * n) <= 1 for part, fraction in zip(parts, fractions, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(parts, split(n, fractions, 3), strict=True))
-    assert not torch.equal(parts[0], split(n, fractions, 4)[0])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+def test_one_bit_is_another_fingerprint(kind):
+    tensor = torch.ones(7, 3, dtype=kind)
+    base = Tensors(x=tensor).fingerprint()
+    assert Tensors(x=tensor.t().contiguous().t()).fingerprint() == base  # whatever the order in memory
+    bits = tensor.clone()
+    bits[4].view(torch.uint8)[0] ^= 1
+    assert Tensors(x=bits).fingerprint() != base
 
 
-def test_a_split_takes_of_each_class_alike():
-    classes = torch.tensor([0] * 100 + [1] * 40 + [2] * 10 + [3])[torch.randperm(151)]
-    parts = split(151, (0.7, 0.15, 0.15), 0, classes=classes)
-    assert [len(part) for part in parts] == [106, 22, 23]
-    counts = torch.stack([torch.bincount(classes[part], minlength=4) for part in parts])
-    assert (counts[:, :3] - torch.tensor([[70, 28, 7], [15, 6, 1.5], [15, 6, 1.5]])).abs().max() <= 1.5
-    assert counts[:, 3].tolist() == [1, 0, 0]
-    # what is learned from holds every class, also where it is the smaller part
-    classes = torch.tensor([0] * 50 + [1, 2, 2])
-    assert classes[split(53, (0.3, 0.7), 0, classes=classes)[0]].unique().tolist() == [0, 1, 2]
+def test_no_column_of_a_kind_is_no_obstacle():
+    data = Tensors(numbers=torch.rand(4, 2), categories=torch.zeros(4, 0, dtype=torch.int64))
+    assert len(data.fingerprint()) == 16
+    assert data.gather(torch.tensor([3, 1]))["categories"].shape == (2, 0)
 
 
-def test_a_part_would_be_empty():
-    with pytest.raises(BadData, match=r"4 samples cannot be split 0\.8 / 0\.1 / 0\.1: a part would be empty"):
-        split(4, (0.8, 0.1, 0.1), 0)
+def test_a_sample_is_never_rounded_to_the_type_of_another():
+    """Which one came first in the batch would decide what is learned."""
+    mixed = Files([0, 1], lambda i: {"x": torch.tensor([0.75]) if i else torch.tensor([1])})
+    for order in ([0, 1], [1, 0]):
+        with pytest.raises(BadData, match=r"gives x (int64|float32) \(1,\), but .* let read bring all samples to one"):
+            mixed.gather(torch.tensor(order))
 
 
-def _splits(target, labels=("a", "b", "c")):
-    part = Tensors(x=torch.zeros(4, 1, 2, 2), target=torch.tensor([0, 1, 2, 0]))
-    train = Tensors(x=torch.zeros(len(target), 1, 2, 2), target=torch.tensor(target))
-    return Splits(train, part, part, ImageCodec(2, 2, 1, labels=labels), "toys")
-
-
-def test_labels_are_checked():
-    assert _splits([0, 1, 2]).classes == 3
-    with pytest.raises(
-        BadData, match="toys: train: 2 labels are out of range, first 3 of sample 1; with 3 classes a la"
-    ):
-        _splits([0, 3, -1])
-    with pytest.raises(BadData, match="toys: train: one class only, all 3 labels are 1"):
-        _splits([1, 1, 1])
-    with pytest.raises(BadData, match="toys: valid: 1 labels are out of range, first 2 of sample 2"):
-        _splits([0, 1, 1], labels=("a", "b"))
-
-
-def test_labels_in_files_are_not_shuffled():
-    files = Files(range(3), read)
-    data = Splits(files, files, files, ImageCodec(2, 1, 1, labels=("a", "b", "c")), "toys")
-    with pytest.raises(ValueError, match="call in_memory"):
-        data.shuffled()
+def test_names_must_be_the_same():
+    files = Files([0, 1], lambda i: {"x": torch.zeros(1), **({"y": torch.zeros(1)} if i else {})})
+    with pytest.raises(BadData, match=r"1 gives x float32 \(1,\), y float32 \(1,\), but 0 gives x float32 \(1,\):"):
+        Loader(files, 2, shuffle=False).batch(0)

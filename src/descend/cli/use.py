@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from descend.cli.arguments import Place, parse
 from descend.cli.train import description_of, folder_of
 from descend.cli.wrong import Wrong
 
-TABLES = {".csv": ",", ".tsv": "\t"}
-"""Files that hold one example a row, and what parts their columns."""
+TABLES = {".csv", ".tsv", ".parquet", ".pq"}
+"""Files that hold one example a row."""
 TOGETHER = 256
 """Examples that go through the network at once."""
 
@@ -92,18 +91,16 @@ def predict(words: Sequence[str]) -> None:
 
 def _examples(file: Path) -> Iterator[tuple[str, Any]]:
     """(name, raw example) of a file: itself, or its rows."""
-    if file.suffix in TABLES:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            # The header is line 1, so that the number is the line an editor shows.
-            for number, row in enumerate(csv.DictReader(text, delimiter=TABLES[file.suffix]), 2):
-                yield f"{file}:{number}", row
-    elif file.suffix == ".parquet":
-        from pyarrow import parquet
-
-        for number, row in enumerate(parquet.read_table(file).to_pylist(), 1):
-            yield f"{file}:{number}", row
-    else:
+    if file.suffix.lower() not in TABLES:
         yield str(file), file
+        return
+    from descend.data.datasets.table import read_table
+
+    columns = read_table(file)
+    # The header of a text is line 1, so that the number is the line an editor shows.
+    first = 1 if file.suffix.lower() in (".parquet", ".pq") else 2
+    for number, row in enumerate(zip(*columns.values(), strict=True), first):
+        yield f"{file}:{number}", dict(zip(columns, row, strict=True))
 
 
 def _said(answer: Mapping[str, Any]) -> str:

@@ -127,6 +127,8 @@ def _work(data: Data, order: Order, rank: int, ranks: int, pipe: Connection, oth
             pipe.send(answer)
         except OSError:
             return
+        except Exception as error:  # the batch cannot be pickled
+            pipe.send(_portable(error))
 
 
 def _portable(error: Exception) -> Exception:
@@ -136,5 +138,6 @@ def _portable(error: Exception) -> Exception:
         return error
     except Exception:
         plain = RuntimeError(f"{type(error).__name__}: {error}")
-        plain.__notes__ = [*error.__notes__]
+        for note in getattr(error, "__notes__", ()):
+            plain.add_note(note)
         return plain

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import debug_unwrap, functional_call, vmap
@@ -34,6 +34,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from descend.functional.mean import Mean
+from descend.functional.pieces import Affine, Piece, Stack, Table, merged, piece_of
 
 
 def clipped_gradients(
@@ -72,66 +73,6 @@ def clipped_gradients(
         sums = {key: total for piece in pieces for key, total in piece.weighted(factors).items()}
         found = [sums[id(p)].view(p.shape) if id(p) in sums else torch.zeros_like(p) for p in parameters]
     return found, norms, losses.sum()
-
-
-@dataclass
-class Affine:
-    """Weight and bias whose gradients factor over T positions: g_i = b_iᵀ·a_i and Σ_t b_it. A key is a parameter's id;
-    None where its gradient is not wanted."""
-
-    weight: int | None
-    bias: int | None
-    a: Float[Tensor, "n T in"]
-    b: Float[Tensor, "n T out"]
-
-    def squares(self) -> Float[Tensor, "n"]:
-        if self.a.shape[1] == 1:
-            of_b = self.b.square().sum((1, 2))
-            of_a = self.a.square().sum((1, 2)) if self.weight is not None else 0.0
-            return of_b * (of_a + 1.0 if self.bias is not None else of_a)
-        total = self.b.sum(1).square().sum(1) if self.bias is not None else 0.0
-        return total + ((self.a @ self.a.mT) * (self.b @ self.b.mT)).sum((1, 2))
-
-    def weighted(self, factors: Float[Tensor, "n"]) -> dict[int, Tensor]:
-        b = (self.b * factors[:, None, None]).flatten(0, 1)
-        sums = {} if self.weight is None else {self.weight: b.mT @ self.a.flatten(0, 1)}
-        return sums if self.bias is None else {**sums, self.bias: b.sum(0)}
-
-
-@dataclass
-class Table:
-    """An embedding's weight: row ids_it of g_i receives b_it; rows that meet twice add up."""
-
-    weight: int
-    rows: int
-    ids: Int[Tensor, "n T"]
-    b: Float[Tensor, "n T width"]
-
-    def squares(self) -> Float[Tensor, "n"]:
-        meet = self.ids[:, :, None] == self.ids[:, None, :]
-        return ((self.b @ self.b.mT) * meet).sum((1, 2))
-
-    def weighted(self, factors: Float[Tensor, "n"]) -> dict[int, Tensor]:
-        total = self.b.new_zeros(self.rows, self.b.shape[2])
-        b = (self.b * factors[:, None, None]).flatten(0, 1)
-        return {self.weight: total.index_add_(0, self.ids.flatten(), b)}
-
-
-@dataclass
-class Stack:
-    """The g_i themselves."""
-
-    key: int
-    g: Float[Tensor, "n size"]
-
-    def squares(self) -> Float[Tensor, "n"]:
-        return self.g.square().sum(1)
-
-    def weighted(self, factors: Float[Tensor, "n"]) -> dict[int, Tensor]:
-        return {self.key: factors @ self.g}
-
-
-Piece = Affine | Table | Stack
 
 
 @dataclass
@@ -337,8 +278,8 @@ def _mapped(
         if x is None or y is None or (call.y.changed and y._is_view()):
             astray |= set(keys.values())
         elif flow is not None:
-            uses.setdefault(call.module, []).append(_piece(call.module, keys, x, flow))
-    pieces += [piece for some in uses.values() for piece in _merged(some)]
+            uses.setdefault(call.module, []).append(piece_of(call.module, keys, x, flow))
+    pieces += [piece for some in uses.values() for piece in merged(some)]
     return pieces, losses.detach(), frozenset(astray)
 
 
@@ -364,48 +305,6 @@ def _gradients(losses: Tensor, *asked: Sequence[Tensor | GradientEdge]) -> list[
             found = torch.autograd.grad(losses.sum(), everything, allow_unused=True)
     rest = iter(found)
     return [[next(rest) for _ in some] for some in asked]
-
-
-def _piece(module: nn.Module, keys: dict[str, int], x: Tensor, flow: Tensor) -> Affine | Table:
-    """What one call adds to a module's gradients: ``x`` went in, ``flow`` came back, samples along the first axis of
-    both, then whatever axes the module was called with."""
-    n, b = len(flow), flow.float() if flow.dtype in (torch.bfloat16, torch.float16) else flow
-    weight, bias = keys.get("weight"), keys.get("bias")
-    if isinstance(module, nn.Embedding):
-        assert weight is not None
-        ids, b = x.reshape(n, -1), b.reshape(n, -1, b.shape[-1])
-        if module.padding_idx is not None:
-            b = b * (ids != module.padding_idx)[:, :, None]
-        return Table(weight, module.num_embeddings, ids, b)
-    if isinstance(module, nn.Linear):
-        b = b.reshape(n, -1, module.out_features)
-        return Affine(weight, bias, x.reshape(n, -1, module.in_features).to(b.dtype), b)
-    # A convolution is a linear map of patches: their places, over all pictures of a sample, are its positions.
-    assert isinstance(module, (nn.Conv1d, nn.Conv2d))
-    axes = len(module.kernel_size)
-    b = b.reshape(n, -1, *b.shape[-axes - 1 :]).flatten(3).mT.flatten(1, 2)
-    pictures = x.reshape(-1, *x.shape[-axes - 1 :]).to(b.dtype)
-    geometry = (module.kernel_size, module.dilation, module.padding, module.stride)
-    if axes == 1:
-        pictures = pictures.unsqueeze(2)
-        geometry = ((1, *geometry[0]), (1, *geometry[1]), (0, *geometry[2]), (1, *geometry[3]))
-    patches = functional.unfold(pictures, *geometry).mT  # type: ignore[arg-type]
-    return Affine(weight, bias, patches.reshape(n, b.shape[1], -1), b)
-
-
-def _merged(uses: list[Affine | Table]) -> list[Piece]:
-    """The pieces of a module's several calls: positions of the later follow those of the earlier."""
-    first = uses[0]
-    b = torch.cat([use.b for use in uses], 1) if len(uses) > 1 else first.b
-    if isinstance(first, Table):
-        return [Table(first.weight, first.rows, torch.cat([use.ids for use in uses if isinstance(use, Table)], 1), b)]
-    a = torch.cat([use.a for use in uses if isinstance(use, Affine)], 1) if len(uses) > 1 else first.a
-    positions = a.shape[1]
-    if positions == 1 or (first.weight is not None and 2 * positions**2 <= a.shape[2] * b.shape[2]):
-        return [Affine(first.weight, first.bias, a, b)]
-    # Over many positions (a convolution's) the gradients are smaller than the products of positions.
-    pieces: list[Piece] = [] if first.weight is None else [Stack(first.weight, (b.mT @ a).flatten(1))]
-    return pieces if first.bias is None else [*pieces, Stack(first.bias, b.sum(1))]
 
 
 def _can_tap(module: nn.Module) -> bool:

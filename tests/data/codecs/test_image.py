@@ -91,6 +91,63 @@ def test_sixteen_bits(tmp_path, most):
     assert torch.allclose(grey.encode(path)["x"][0], expected, atol=0.6 / 255)
 
 
+@pytest.mark.parametrize("top", [1.0, 0.25, 255.0])
+def test_pictures_of_fractions(tmp_path, top):
+    """Numbers up to 1 are fractions, as everywhere; greater ones are of 0 … 255."""
+    values = (GREY / 255 * top).astype(np.float32)
+    path = saved(tmp_path / "a.tif", Image.fromarray(values))
+    expected = torch.from_numpy(values / (255 if top > 1 else 1))
+    assert torch.allclose(grey.encode(path)["x"][0], expected, atol=0.51 / 255)
+    values[3, 2] = np.nan
+    with pytest.raises(BadData, match=r"a\.tif holds a NaN or infinite pixel: save it anew, or leave it out"):
+        grey.encode(saved(path, Image.fromarray(values)))
+
+
+def test_a_palette_may_hold_transparent_colours(tmp_path):
+    ink = np.repeat(np.arange(4, dtype=np.uint8), 16).reshape(8, 8)
+    picture = Image.fromarray(ink)
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255], "RGB")
+    path = saved(tmp_path / "a.png", picture, transparency=bytes([255, 0, 255, 128]))
+    assert Image.open(path).mode == "P"
+    rows = colour.encode(path)["x"][:, ::2, 0].T
+    expected = torch.tensor([[1, 0, 0], [0, 0, 0], [0, 0, 1], [128 / 255] * 3])
+    assert torch.allclose(rows, expected, atol=1 / 255)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.uint8, torch.int64, torch.bool])
+def test_tensors_of_any_type(kind):
+    whole = not kind.is_floating_point and kind != torch.bool
+    ones = torch.ones(3, 8, 8) * (255 if whole else 1)
+    assert torch.equal(colour.encode(ones.to(kind).requires_grad_(kind.is_floating_point))["x"], torch.ones(3, 8, 8))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_exif_orientation(tmp_path, turn):
+    """The picture as a viewer shows it: undo the turn, save what is left with its tag, get the picture back."""
+    shown = smooth(8, 8)
+    stored = {
+        1: shown,
+        2: shown[:, ::-1],
+        3: shown[::-1, ::-1],
+        4: shown[::-1],
+        5: shown.transpose(1, 0, 2),
+        6: np.rot90(shown, 1),
+        7: shown[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(shown, -1),
+    }[turn]
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    for name in ("a.png", "a.jpg", "a.tif", "a.webp"):
+        path = saved(tmp_path / name, Image.fromarray(np.ascontiguousarray(stored)), exif=exif, quality=100)
+        expected = torch.from_numpy(shown).movedim(2, 0) / 255
+        assert (colour.encode(path)["x"] - expected).abs().max() < 0.06, name
+
+
+def test_a_wrong_suffix_does_not_matter(tmp_path):
+    path = saved(tmp_path / "a.jpg", Image.fromarray(COLOUR), format="PNG")
+    assert torch.equal(colour.encode(path)["x"], torch.from_numpy(COLOUR).movedim(2, 0) / 255)
+
+
 def test_exif_orientation(tmp_path):
     picture = Image.fromarray(smooth(8, 16))
     exif = Image.Exif()
@@ -205,8 +262,25 @@ def test_a_smaller_bomb_and_a_wrong_place(tmp_path):
         colour.encode(path)
     with pytest.raises(BadData, match=r"there is no file .*nothing\.png"):
         colour.encode(tmp_path / "nothing.png")
-    with pytest.raises(BadData, match="is torn or broken"):
+    with pytest.raises(BadData, match=r"cannot be opened \(Is a directory\): give a file that may be read"):
         colour.encode(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm"])
+def test_a_picture_torn_anywhere_is_whole_or_refused(suffix):
+    """What is cut off is never grey or black without a word."""
+    file = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(file, suffix)
+    content = file.getvalue()
+    whole = colour.encode(content)["x"]
+    refused = 0
+    for length in range(0, len(content), 3):
+        try:
+            assert torch.equal(colour.encode(content[:length])["x"], whole), length
+        except BadData as error:
+            refused += 1
+            assert "save it anew" in str(error)
+    assert refused > 0.9 * len(content) / 3
 
 
 def test_flipped_bits_give_a_picture_or_bad_data(tmp_path):

@@ -118,7 +118,7 @@ class ImageCodec(Codec):
         except FileNotFoundError:
             raise BadData(f"there is no file {name}") from None
         except (PermissionError, IsADirectoryError) as error:
-            raise BadData(f"{name} cannot be opened: {error.strerror}") from None
+            raise BadData(f"{name} cannot be opened ({error.strerror}): give a file that may be read") from None
         except UnidentifiedImageError:
             why = "is empty" if _is_empty(raw) else "is no picture that can be read"
             raise BadData(f"{name} {why}: save it anew as PNG or JPEG, or leave it out") from None
