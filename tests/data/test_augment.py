@@ -65,6 +65,107 @@ def test_the_loader_augments_alike_for_any_batch_size_and_any_rank():
     assert torch.allclose(seen[30], seen[8], atol=1e-6)
 
 
+def _draws(key, count):
+    return [keyed.uniform(key[None], draw).item() for draw in range(count)]
+
+
+def _at(picture, row, column):
+    """Bilinear, the edge repeated."""
+    _, height, width = picture.shape
+    row, column = min(max(row, 0.0), height - 1.0), min(max(column, 0.0), width - 1.0)
+    top, left = int(row), int(column)
+    down, right = row - top, column - left
+    bottom, end = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = picture[:, top, left] * (1 - right) + picture[:, top, end] * right
+    lower = picture[:, bottom, left] * (1 - right) + picture[:, bottom, end] * right
+    return upper * (1 - down) + lower * down
+
+
+def _slow_flip(a, x, key):
+    (u,) = _draws(key, 1)
+    return x.flip(2) if u < a.p else x
+
+
+def _slow_crop(a, x, key):
+    down, right = (int(u * (2 * a.padding + 1)) - a.padding for u in _draws(key, 2))
+    return _each(x, lambda i, j: _at(x, i + down, j + right))
+
+
+def _slow_affine(a, x, key):
+    angle, size, right, down = (2 * u - 1 for u in _draws(key, 4))
+    angle, size = math.radians(angle * a.degrees), 1 + size * a.scale
+    cosine, sine = math.cos(angle) / size, math.sin(angle) / size
+    middle, centre = (x.shape[1] - 1) / 2, (x.shape[2] - 1) / 2
+
+    def where(i, j):
+        i, j = i - middle, j - centre
+        row = sine * j + cosine * i + down * a.shift + middle
+        return _at(x, row, cosine * j - sine * i + right * a.shift + centre)
+
+    return _each(x, where)
+
+
+def _slow_cutout(a, x, key):
+    top, left = (int(u * most) - a.size // 2 for u, most in zip(_draws(key, 2), x.shape[1:], strict=True))
+    inside = lambda i, j: 0 <= i - top < a.size and 0 <= j - left < a.size  # noqa: E731
+    return _each(x, lambda i, j: x[:, i, j] * (not inside(i, j)))
+
+
+def _slow_light(a, x, key):
+    b, c = (2 * u - 1 for u in _draws(key, 2))
+    return x * (1 + c * a.contrast) + b * a.brightness
+
+
+def _slow_compose(a, x, key):
+    for place, part in enumerate(a.parts):
+        x = SLOW[type(part)](part, x, keyed.hashed(key[None], place)[0])
+    return x
+
+
+def _each(x, value):
+    rows = [torch.stack([value(i, j) for j in range(x.shape[2])], 1) for i in range(x.shape[1])]
+    return torch.stack(rows, 1)
+
+
+SLOW = {
+    Flip: _slow_flip,
+    RandomCrop: _slow_crop,
+    Affine: _slow_affine,
+    Cutout: _slow_cutout,
+    Light: _slow_light,
+    Compose: _slow_compose,
+}
+
+
+@pytest.mark.parametrize("augment", [*EACH, Affine(3, 40, 0.3), Cutout(5)], ids=lambda a: type(a).__name__)
+def test_the_formula_one_sample_and_one_pixel_at_a_time(augment):
+    x, k = pictures(12, 2, 7, 6), keys(12)
+    found = augment(Batch(x=x), k)["x"]
+    slow = torch.stack([SLOW[type(augment)](augment, one, key) for one, key in zip(x, k, strict=True)])
+    assert torch.allclose(found, slow, atol=1e-4)
+
+
+NOTHING = [
+    Flip(0.0),
+    RandomCrop(0),
+    Cutout(0),
+    Light(0.0, 0.0),
+    Compose(()),
+    Compose((Flip(0.0), RandomCrop(0), Cutout(0), Light(0.0, 0.0))),
+]
+
+
+@pytest.mark.parametrize("augment", NOTHING, ids=lambda a: type(a).__name__)
+def test_no_strength_is_no_change(augment):
+    x = pictures(20)
+    assert torch.equal(augment(Batch(x=x), keys(20))["x"], x)
+
+
+def test_the_strongest_flip_turns_all():
+    x = pictures(20)
+    assert torch.equal(Flip(1.0)(Batch(x=x), keys(20))["x"], x.flip(3))
+
+
 def test_flip():
     x = pictures(4000, 1, 2, 3)
     flipped = Flip(0.3)(Batch(x=x), keys(4000))["x"]

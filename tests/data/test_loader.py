@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from descend.data import BadData, Batch, Files, Loader, Tensors
+from descend.data import BadData, Batch, Data, Files, Loader, Tensors
 from descend.functional import keyed
 
 
@@ -205,6 +206,68 @@ def test_an_error_names_the_file_at_its_own_step(tmp_path, workers):
     loader.batch(1)
     with pytest.raises(BadData, match=r"5\.png cannot be read \(RuntimeError: marker not found\)"):
         loader.batch(2)
+    loader.close()
+
+
+class Odd(Exception):
+    """Pickled, and never read back: what is not known there is its second argument."""
+
+    def __init__(self, word, number):
+        super().__init__(f"{word} {number}")
+
+
+class Failing(Data):
+    """Raises what it is given where sample 4 is asked for."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 8
+
+    def gather(self, index):
+        if 4 in index:
+            raise self.error
+        return Batch(x=index.float())
+
+    def fingerprint(self):
+        return "none"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [(KeyError("size"), KeyError, "size"), (Odd("lost", 7), RuntimeError, "Odd: lost 7")],
+)
+def test_any_error_of_a_worker_arrives_with_its_traceback(error, kind, words):
+    loader = Loader(Failing(error), 2, shuffle=False, workers=2)
+    assert loader.batch(1)["x"].tolist() == [2, 3]
+    with pytest.raises(kind, match=words) as told:
+        loader.batch(2)
+    assert "in gather" in "".join(told.value.__notes__)
+    assert loader.batch(3)["x"].tolist() == [6, 7]  # the others go on
+    loader.close()
+
+
+def test_a_batch_that_cannot_be_sent_says_so():
+    class Hidden(Batch):
+        """No name that another process could find it by."""
+
+    class Sealed(Failing):
+        def gather(self, index):
+            return Hidden(x=index.float())
+
+    loader = Loader(Sealed(None), 2, workers=1)
+    with pytest.raises((AttributeError, pickle.PicklingError), match=r"pickle local object .*Hidden"):
+        loader.batch(0)
+    loader.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_may_be_asked_for_in_any_order(workers):
+    files = Files(range(23), read)
+    loader, plain = Loader(files, 4, workers=workers), Loader(files.in_memory(), 4)
+    for step in keyed.permutation(3 * loader.steps_per_epoch, 1).tolist():
+        assert same(loader.batch(step), plain.batch(step))
     loader.close()
 
 

@@ -52,7 +52,9 @@ class Flip(Augment):
 
     def apply(self, x: Pictures, keys: Keys) -> Pictures:
         turned = keyed.uniform(keys, 0) < self.p
-        return torch.where(turned[:, None, None, None], x.flip(3), x)
+        columns = torch.arange(x.shape[3], device=x.device)
+        columns = torch.where(turned[:, None], columns.flip(0), columns)
+        return x.gather(3, columns[:, None, None].expand(x.shape))
 
 
 @dataclass(frozen=True)

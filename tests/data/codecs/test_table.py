@@ -1,5 +1,6 @@
 """The table codec: what each kind of column becomes, fitted on training rows only, and what it refuses."""
 
+import json
 import math
 from dataclasses import replace
 from datetime import date, datetime
@@ -162,6 +163,19 @@ def test_fitted_on_training_rows_only():
     assert describe(TableCodec.fit(leaking, "answer")) != describe(fitted)  # as would a fit on all rows
 
 
+@pytest.mark.parametrize("target", ["answer", "length"])
+def test_the_codec_is_the_one_of_exactly_the_training_rows(target):
+    whole = table()
+    whole["length"][:] = [f"{float(x) * 1e3:.1f}" for x in whole["length"]]
+    classes = torch.tensor([0, 1] * 100) if target == "answer" else None
+    rows = split(200, FRACTIONS, 0, classes=classes)[0].tolist()
+    fitted = split_table(whole, target, "t").codec
+    assert describe(TableCodec.fit(take(whole, rows), target)) == describe(fitted)
+    assert describe(TableCodec.fit(take(whole, [*rows[1:], rows[0]]), target)) == describe(fitted)
+    assert describe(TableCodec.fit(take(whole, rows[1:]), target)) != describe(fitted)
+    assert describe(TableCodec.fit(whole, target)) != describe(fitted)
+
+
 def test_the_scale_of_a_quantity_is_of_training_rows_only():
     whole = {"x": list(range(100)), "y": [i * 1.5 for i in range(100)]}
     parts = split(100, FRACTIONS, 0)
@@ -210,7 +224,8 @@ def test_answers():
 def test_a_codec_is_plain_data():
     whole = table()
     codec = TableCodec.fit(whole, "answer")
-    again = build(describe(codec))
+    again = build(json.loads(json.dumps(describe(codec), allow_nan=False)))
+    assert again.columns == codec.columns
     a, b = codec.encode_table(whole), again.encode_table(whole)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert again.left_out == codec.left_out

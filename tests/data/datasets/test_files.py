@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import http.server
+import sys
 import threading
 
 import pytest
@@ -58,6 +59,15 @@ def test_downloaded_once_and_checked(home, tmp_path, capsys):
     assert _Server.asked == 1
     assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
     assert capsys.readouterr().err == f"{home}/whole: 1.0 MiB\n"  # no running line where nobody looks
+
+
+def test_progress_on_a_terminal(home, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    official(home).find()
+    first, *parts, last = capsys.readouterr().err.split("\r")
+    assert first == f"{home}/whole: 1.0 MiB\n"
+    assert parts == [" 26%", " 51%", " 77%", "100%"]
+    assert last == ""
 
 
 def test_the_given_folder_comes_first(home, tmp_path):

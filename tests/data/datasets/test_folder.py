@@ -109,6 +109,54 @@ def test_a_torn_picture_of_a_large_folder_is_named_when_it_is_read(animals):
         read_all()
 
 
+def test_a_class_of_bad_files_only_is_no_class(animals):
+    (animals / "yeti").mkdir()
+    (animals / "yeti" / "0.jpg").write_text("seen from afar")
+    (animals / "yeti" / "1.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="without a picture left out: yeti") as told:
+        data = datasets.folder(animals, size=8)
+    assert len(told) == 1
+    assert "2 files left out: " in str(told[0].message)
+    assert "0.jpg" in str(told[0].message)
+    assert "1.png" in str(told[0].message)
+    assert data.codec.labels == ("ant", "cat", "dog")
+
+
+def test_names_of_any_script(tmp_path):
+    root = tmp_path / "Tiere ☃"
+    for level, name in enumerate(("Kätzchen", "狗", "птица 1")):
+        fill(root / name, 6, 60 * level)
+        (root / name / "00.png").rename(root / name / f"{name} é.PNG")
+    with warnings.catch_warnings(action="error"):
+        data = datasets.folder(root, size=8)
+    assert set(data.codec.labels) == {"Kätzchen", "狗", "птица 1"}
+    assert data.codec.decode(torch.tensor([0.1, 0.7, 0.2]))["label"] == data.codec.labels[1]
+    assert data.name == "Tiere ☃"
+    assert sum(len(part) for part in _parts(data)) == 18
+
+
+def test_a_bomb_among_the_pictures_is_left_out(animals):
+    Image.new("1", (12_000, 9_000)).save(animals / "cat" / "bomb.png")
+    with pytest.warns(UserWarning, match=r"1 file left out: .*bomb\.png .*decompression bomb"):
+        data = datasets.folder(animals, size=8)
+    assert sum(len(part) for part in _parts(data)) == 50
+
+
+def test_mean_and_spread_are_not_of_other_pictures(animals):
+    """White validation and test pictures change no number of the codec."""
+    data = datasets.folder(animals, size=8, limit=0)
+    kept = {str(path) for path, _ in data.train.items}
+    for path in [path for part in (data.valid, data.test) for path, _ in part.items]:
+        Image.new("RGB", (10, 10), "white").save(path)
+    for limit in (None, 0):
+        again = datasets.folder(animals, size=8, limit=limit)
+        assert again.codec.mean == pytest.approx(data.codec.mean, abs=1e-6)
+        assert again.codec.std == pytest.approx(data.codec.std, abs=1e-6)
+    for path in kept:
+        Image.new("RGB", (10, 10), "white").save(path)
+    assert datasets.folder(animals, size=8).codec.mean == (1, 1, 1)
+
+
 def test_few_pictures_of_many_classes_are_split_too(tmp_path):
     for name in "abcdefghij":
         fill(tmp_path / name, 4, 10)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from descend.data import Tensors, datasets
+from descend.data import BadData, Tensors, datasets
+from descend.data.datasets.fashion import FILES
 
 
 def _parts(data):
@@ -74,3 +75,28 @@ def test_fashion_mnist(clothes):
     assert clothes.codec.mean[0] == pytest.approx(0.286, abs=0.002)
     assert clothes.codec.labels[clothes.train.tensors["target"][0]] == "Ankle boot"  # as in its README
     assert isinstance(clothes.train, Tensors)
+
+
+def test_labels_shuffled_of_clothes_too(clothes):
+    mixed = clothes.shuffled(3)
+    same = (mixed.train.tensors["target"] == clothes.train.tensors["target"]).float().mean()
+    assert abs(same - 0.1) < 0.006
+    assert mixed.train.tensors["x"] is clothes.train.tensors["x"]
+
+
+@pytest.mark.parametrize("harm", ["bit", "cut", "empty"])
+def test_a_harmed_official_file_is_refused_by_name(real_data, tmp_path, monkeypatch, harm):
+    for file in FILES.values():
+        (tmp_path / file.path).parent.mkdir(exist_ok=True)
+        (tmp_path / file.path).symlink_to(real_data / file.path)
+    path = tmp_path / FILES["t10k-labels"].path
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1
+    path.unlink()
+    path.write_bytes({"bit": bytes(content), "cut": bytes(content[:-1]), "empty": b""}[harm])
+    monkeypatch.setenv("DESCEND_DATA", str(tmp_path))
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path / "cache"))
+    why = {"bit": "is not the official file", "cut": "has 5,124 bytes", "empty": "has 0 bytes"}[harm]
+    with pytest.raises(BadData, match=rf"t10k-labels-idx1-ubyte\.gz {why}.*: delete it"):
+        datasets.fashion_mnist()
+    assert not (tmp_path / "cache").exists()  # not fetched instead, without a word

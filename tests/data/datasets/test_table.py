@@ -1,5 +1,6 @@
 """Tables from files: every usual dialect is read, what is wrong is named by its line."""
 
+import contextlib
 import csv
 import subprocess
 import sys
@@ -99,6 +100,76 @@ def test_a_bad_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     with pytest.raises(BadData, match="is no Parquet file that can be read"):
         datasets.table(write(tmp_path, "a,b\n1,2\n", "a.parquet"), "b")
+
+
+def test_parquet_names_a_column_twice(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"]), path)
+    with pytest.raises(BadData, match=r"a\.parquet names the column 'a' twice"):
+        read_table(path)
+
+
+def test_parquet_of_every_kind_of_number_with_gaps(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from decimal import Decimal
+
+    from pyarrow import parquet
+
+    n = 40
+    columns = {
+        "int": [None if i % 5 == 0 else i for i in range(n)],
+        "float": [None if i % 7 == 0 else i / 3 for i in range(n)],
+        "decimal": [Decimal(i) / 4 for i in range(n)],
+        "kind": pyarrow.array(["a", "b", None, "c"] * 10).dictionary_encode(),
+        "y": pyarrow.array([0.0, 1.0] * 20, pyarrow.float32()),
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    data = datasets.table(tmp_path / "a.parquet", "y")
+    assert data.codec.labels == ("0", "1")
+    assert [type(column).__name__ for column in data.codec.columns] == ["Number", "Number", "Number", "Category"]
+    assert data.codec.numbers == 2 + 2 + 1
+    assert data.train.tensors["numbers"].isfinite().all()
+    row = data.codec.encode({"int": None, "float": 2, "decimal": "1.25", "kind": "c"})
+    assert row["numbers"][1] == 1
+    assert row["categories"].tolist() == [data.codec.columns[3].values.index("c") + 1]
+
+
+def test_a_parquet_torn_or_with_flipped_bits_is_refused_or_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path, draw = tmp_path / "a.parquet", np.random.default_rng(0)
+    parquet.write_table(pyarrow.table({"a": draw.normal(size=50), "b": ["x", "y"] * 25}), path)
+    content = path.read_bytes()
+    for length in range(0, len(content), 40):
+        path.write_bytes(content[:length])
+        with pytest.raises(BadData, match=r"a\.parquet is no Parquet file that can be read"):
+            read_table(path)
+    for _ in range(100):
+        wrong = bytearray(content)
+        for place in draw.integers(0, len(wrong), 2):
+            wrong[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(bytes(wrong))
+        with contextlib.suppress(BadData):
+            data = datasets.table(path, "b")
+            assert data.train.tensors["numbers"].isfinite().all()
+
+
+def test_a_wide_and_a_long_field(tmp_path):
+    names = [f"c{i}" for i in range(3000)]
+    found = read_table(write(tmp_path, ",".join(names) + "\n" + ",".join(map(str, range(3000))) + "\n"))
+    assert found["c2999"] == ("2999",)
+    with pytest.raises(BadData, match=r"a\.csv, line 2: field larger than field limit"):
+        read_table(write(tmp_path, "a,b\n1," + "x" * 200_000 + "\n"))
+
+
+@pytest.mark.parametrize("text", ["utf-16", "latin-1"])
+def test_other_encodings_are_named(tmp_path, text):
+    with pytest.raises(BadData, match=r"a\.csv is not UTF-8 text .*: save it as UTF-8, or as \.parquet"):
+        read_table(write(tmp_path, "größe,b\n1,2\n".encode(text)))
 
 
 def test_the_generated_table(tmp_path):
