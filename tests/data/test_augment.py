@@ -65,6 +65,22 @@ def test_the_loader_augments_alike_for_any_batch_size_and_any_rank():
     assert torch.allclose(seen[30], seen[8], atol=1e-6)
 
 
+def test_the_loader_augments_anew_every_epoch_and_seed_and_alike_when_asked_again():
+    data = Tensors(x=pictures(30))
+    seen = []
+    for seed, epoch in ((3, 0), (3, 1), (4, 0), (3, 0)):
+        loader = Loader(data, 7, shuffle=False, augment=Compose((Flip(), RandomCrop(4))))
+        loader.seed = seed
+        steps = range(epoch * loader.steps_per_epoch, (epoch + 1) * loader.steps_per_epoch)
+        seen.append(torch.cat([loader.batch(step)["x"] for step in steps]))
+        # keyed by the sample's own number
+        x = loader.augment(Batch(x=data.tensors["x"]), keyed.hashed(torch.arange(30), seed, epoch))["x"]
+        assert torch.equal(seen[-1], x)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert (seen[i] != seen[j]).flatten(1).any(1).sum() > 20
+    assert torch.equal(seen[0], seen[3])
+
+
 def _draws(key, count):
     return [keyed.uniform(key[None], draw).item() for draw in range(count)]
 

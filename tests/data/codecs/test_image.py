@@ -174,6 +174,13 @@ def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path):
     path = saved(tmp_path / "a.jpg", Image.fromarray(smooth(1200, 1600)), quality=95)
     x, slow = colour.encode(path)["x"], colour.encode(Image.open(path).copy())["x"]
     assert (x - slow).abs().max() < 4 / 255
+    # and never at less than is asked for: waves of 12 pixels, 3 in the end
+    waves = np.tile(127.5 + 100 * np.sin(np.arange(512) / 12 * 2 * np.pi), (512, 1)).round().astype(np.uint8)
+    path = saved(tmp_path / "b.jpg", Image.fromarray(waves), quality=95)
+    codec = ImageCodec(128, 128, 1)
+    x, slow = codec.encode(path)["x"], codec.encode(waves)["x"]
+    assert slow.std() > 0.15
+    assert (x - slow).abs().max() < 0.1
 
 
 def test_a_saved_sample_comes_back(tmp_path):

@@ -183,6 +183,7 @@ def test_the_scale_of_a_quantity_is_of_training_rows_only():
     a, b = split_table(whole, "y", "t"), split_table(leaking, "y", "t")
     assert (a.codec.target_mean, a.codec.target_std) == (b.codec.target_mean, b.codec.target_std)
     assert a.codec.target_mean == pytest.approx(a.train.tensors["target"].mean().item())
+    assert a.codec.target_std == pytest.approx(a.train.tensors["target"].std(correction=0).item())
     assert b.test.tensors["target"].eq(1e6).all()  # targets stay in their own unit
     with pytest.raises(ValueError, match="t has no classes: its target is a quantity"):
         _ = a.classes

@@ -70,8 +70,9 @@ def test_fashion_mnist(clothes):
     assert torch.bincount(clothes.test.tensors["target"]).tolist() == [1000] * 10
     assert torch.bincount(torch.cat([p.tensors["target"] for p in _parts(clothes)[:2]])).tolist() == [6000] * 10
     x = clothes.train.tensors["x"]
-    assert x.mean().abs() < 1e-3
-    assert abs(x.std() - 1) < 1e-3
+    # of the training split: with validation pictures the mean would be off by a few 1e-4
+    assert x.double().mean().abs() < 1e-5
+    assert abs(x.double().std() - 1) < 1e-5
     assert clothes.codec.mean[0] == pytest.approx(0.286, abs=0.002)
     assert clothes.codec.labels[clothes.train.tensors["target"][0]] == "Ankle boot"  # as in its README
     assert isinstance(clothes.train, Tensors)
