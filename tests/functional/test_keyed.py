@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from descend.functional import keyed
+from tests.reference.splitmix import CUT, first
 
 IDS = torch.arange(20_000)
 
@@ -25,6 +26,20 @@ def test_mix_is_splitmix64():
     z ^= z >> 31
     assert z == 6457827717110365317
     assert keyed.mix(1234567) == z >> 1
+
+
+def test_keys_are_mixed_and_ids_are_hashed_as_the_generators_outputs():
+    """Later keys go on from the state; sample n has the n-th output from the key. torch's products wrap alike."""
+    assert first(3, 1234567)[1:] == [3203168211198807973, 9817491932198370423], "the published second and third"
+    assert keyed.mix(3, 4) == first(1, first(1, 3)[0] + 4)[0] >> 1
+    expected = [one - CUT if one >= CUT // 2 else one for one in first(6, keyed.mix(7, 8))]
+    assert keyed.hashed(torch.arange(1, 7), 7, 8).tolist() == expected
+    assert keyed.hashed(torch.arange(1, 7, dtype=torch.int32), 7, 8).tolist() == expected
+
+
+def test_a_normal_number_is_finite_where_its_uniform_one_is_0(monkeypatch):
+    monkeypatch.setattr(keyed, "uniform", lambda keys, draw: torch.zeros(len(keys)))
+    assert keyed.normal(IDS[:3], 0).tolist() == [0, 0, 0]
 
 
 def test_a_permutation_holds_every_number_and_changes_with_the_key():

@@ -57,3 +57,34 @@ def test_counts_carry_no_gradient():
     weights = torch.rand(4, requires_grad=True)
     assert not Mean(VALUES.sum() * weights.sum(), weights.sum()).counts.requires_grad
     assert "/ 4" in repr(Mean.of(VALUES))
+
+
+def test_parts_add_up_to_the_whole_with_its_gradient():
+    """Ragged parts, each divided by the counts of all, give the value and the gradient of the whole batch."""
+    values = torch.randn(11, dtype=torch.float64)
+    boxes = torch.tensor([0, 3, 1, 0, 2, 5, 0, 1, 4, 0, 2])
+
+    def loss(w, part):
+        first = Mean.of((w * values[part]) ** 2)
+        return first + 0.3 * Mean((w**3 * boxes[part] * values[part]).sum(), boxes[part].sum())
+
+    whole = torch.tensor(1.7, dtype=torch.float64, requires_grad=True)
+    value = loss(whole, slice(None)).value()
+    value.backward()
+    split = torch.tensor(1.7, dtype=torch.float64, requires_grad=True)
+    parts = [loss(split, part) for part in (slice(0, 1), slice(1, 4), slice(4, 11))]
+    counts = torch.stack([part.counts for part in parts]).sum(0).double()
+    total = sum(part.value(counts) for part in parts)
+    total.backward()
+    torch.testing.assert_close(total, value)
+    torch.testing.assert_close(split.grad, whole.grad)
+    naive = sum(part.value() for part in parts) / 3
+    assert not torch.isclose(naive, value), "the mean of means would be wrong here, so the test can tell"
+
+
+def test_a_weight_is_learned_through_and_a_count_is_not():
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    weight = torch.tensor(2.0, requires_grad=True)
+    (weight * Mean(x.sum(), x.sum())).value().backward()
+    assert x.grad.tolist() == pytest.approx([0.5, 0.5])
+    assert weight.grad.item() == pytest.approx(1)

@@ -1,198 +1,247 @@
-"""Every loss against a formula in float64, forward and gradient; and what it refuses."""
+"""Every loss against its formula, value and gradient; over any split; at the ends of the numbers; wrongly called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional
+from torch import Tensor
 
 from descend import losses
 from descend.functional import keyed
-
-N, C = 12, 4
-G = keyed.generator(1)
-LOGITS = torch.randn(N, C, generator=G, dtype=torch.float64)
-TARGET = torch.randint(0, C, (N,), generator=G)
-NUMBERS, TRUTH = torch.randn(2, N, 3, generator=G, dtype=torch.float64)
-YES = torch.randint(0, 2, (N, 3), generator=G).double()
-A, B, OTHER = torch.randn(3, N, 5, generator=G, dtype=torch.float64)
-WEIGHT = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
-SHARES = torch.softmax(torch.randn(N, C, generator=G, dtype=torch.float64), 1)
-PAIRS = torch.randint(0, 2, (N,), generator=G).double()
-Q = (0.1, 0.5, 0.8)
-LEVELS = torch.randn(N, 3, 3, generator=G, dtype=torch.float64)
+from tests.reference import losses as reference
 
 
-def _logs(x):
-    return x - torch.logsumexp(x, 1, keepdim=True)
+@dataclass(frozen=True)
+class Case:
+    """A loss, the tensors of its batch (all of the same first axis) and its other arguments."""
+
+    name: str
+    tensors: Callable[[int, torch.Generator], tuple[Tensor, ...]]
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def _cross_entropy(x, weight=None, smoothing=0.0, ignored=()):
-    total, count = 0.0, 0.0
-    w = torch.ones(C, dtype=torch.float64) if weight is None else weight
-    for i in range(N):
-        if i not in ignored:
-            logs = _logs(x)[i]
-            total = total - (1 - smoothing) * w[TARGET[i]] * logs[TARGET[i]] - smoothing / C * (w * logs).sum()
-            count += w[TARGET[i]]
-    return total / count
+def _logits(*places: int, classes: int = 4) -> Callable[[int, torch.Generator], tuple[Tensor, ...]]:
+    return lambda n, g: (
+        3 * torch.randn(n, classes, *places, generator=g, dtype=torch.float64),
+        torch.randint(classes, (n, *places), generator=g),
+    )
 
 
-def _hinge(x):
-    values = []
-    for i in range(N):
-        wrong = torch.stack([x[i, j] for j in range(C) if j != TARGET[i]]).max()
-        values.append((1 + wrong - x[i, TARGET[i]]).clamp(min=0))
-    return torch.stack(values).mean()
+def _numbers(*shape: int, count: int = 2) -> Callable[[int, torch.Generator], tuple[Tensor, ...]]:
+    return lambda n, g: tuple(torch.randn(n, *shape, generator=g, dtype=torch.float64) for _ in range(count))
 
 
-def _dice(x):
-    p, y = torch.softmax(x, 1), functional.one_hot(TARGET, C).double()
-    return torch.stack(
-        [1 - (2 * (p[:, c] * y[:, c]).sum() + 1) / (p[:, c].sum() + y[:, c].sum() + 1) for c in range(C)]
-    ).mean()
+def _answers(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    return 3 * torch.randn(n, 3, generator=g, dtype=torch.float64), torch.rand(n, 3, generator=g).double()
 
 
-def _info_nce(x):
-    z = torch.cat([x, B])
-    z = z / z.norm(dim=1, keepdim=True)
-    values = []
-    for i in range(2 * N):
-        others = torch.stack([torch.exp(z[i] @ z[j] / 0.5) for j in range(2 * N) if j != i])
-        values.append(-torch.log(torch.exp(z[i] @ z[(i + N) % (2 * N)] / 0.5) / others.sum()))
-    return torch.stack(values).mean()
+def _signs(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    scores, signs = _numbers(3)(n, g)
+    return scores, signs.sign()
 
 
-def _pinball(x):
-    values = [
-        torch.where(TRUTH[..., None] > x, q * (TRUTH[..., None] - x), (1 - q) * (x - TRUTH[..., None]))[..., i]
-        for i, q in enumerate(Q)
-    ]
-    return torch.stack(values).mean()
+def _pairs(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    a, b = _numbers(5)(n, g)
+    return a, a + 0.3 * b, torch.randint(2, (n,), generator=g).double()
 
 
-IGNORED = TARGET.clone()
-IGNORED[:5] = -100
-SIGMOID = torch.sigmoid
+def _distributions(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    logits, target = _numbers(4)(n, g)
+    share = (2 * target).softmax(1)
+    share[:, 0] = 0  # a class that the target rules out
+    return logits, share / share.sum(1, keepdim=True)
 
+
+def _quantiles(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    prediction, target = _numbers(2, 3)(n, g)
+    return prediction, target[:, :, 0]
+
+
+WEIGHT = torch.tensor([0.2, 1.0, 3.0, 0.0], dtype=torch.float64)
 CASES = {
-    "cross_entropy": (LOGITS, lambda x: losses.cross_entropy(x, TARGET), _cross_entropy),
-    "smoothed": (
-        LOGITS,
-        lambda x: losses.cross_entropy(x, TARGET, label_smoothing=0.2),
-        lambda x: _cross_entropy(x, smoothing=0.2),
+    "cross_entropy": Case("cross_entropy", _logits()),
+    "cross_entropy of places": Case("cross_entropy", _logits(2, 3), {"ignore_index": 2}),
+    "cross_entropy, all of it": Case(
+        "cross_entropy", _logits(), {"weight": WEIGHT, "label_smoothing": 0.3, "ignore_index": 1}
     ),
-    "weighted": (LOGITS, lambda x: losses.cross_entropy(x, TARGET, weight=WEIGHT), lambda x: _cross_entropy(x, WEIGHT)),
-    "ignoring": (
-        LOGITS,
-        lambda x: losses.cross_entropy(x, IGNORED, weight=WEIGHT),
-        lambda x: _cross_entropy(x, WEIGHT, ignored=range(5)),
+    "binary_cross_entropy": Case("binary_cross_entropy", _answers),
+    "binary_cross_entropy, all of it": Case(
+        "binary_cross_entropy", _answers, {"pos_weight": WEIGHT[:3], "label_smoothing": 0.2}
     ),
-    "binary": (
-        NUMBERS,
-        lambda x: losses.binary_cross_entropy(x, YES),
-        lambda x: -(YES * SIGMOID(x).log() + (1 - YES) * (1 - SIGMOID(x)).log()).mean(),
-    ),
-    "binary weighted": (
-        NUMBERS,
-        lambda x: losses.binary_cross_entropy(x, YES, pos_weight=WEIGHT[:3]),
-        lambda x: -(WEIGHT[:3] * YES * SIGMOID(x).log() + (1 - YES) * (1 - SIGMOID(x)).log()).mean(),
-    ),
-    "binary smoothed": (
-        NUMBERS,
-        lambda x: losses.binary_cross_entropy(x, YES, label_smoothing=0.2),
-        lambda x: -((0.8 * YES + 0.1) * SIGMOID(x).log() + (0.9 - 0.8 * YES) * (1 - SIGMOID(x)).log()).mean(),
-    ),
-    "hinge": (LOGITS, lambda x: losses.hinge(x, TARGET), _hinge),
-    "binary_hinge": (
-        NUMBERS,
-        lambda x: losses.binary_hinge(x, 2 * YES - 1),
-        lambda x: (1 - (2 * YES - 1) * x).clamp(min=0).mean(),
-    ),
-    "focal": (
-        LOGITS,
-        lambda x: losses.focal(x, TARGET, 1.5, WEIGHT),
-        lambda x: (-WEIGHT[TARGET] * (1 - _logs(x).exp()[range(N), TARGET]) ** 1.5 * _logs(x)[range(N), TARGET]).mean(),
-    ),
-    "kl": (LOGITS, lambda x: losses.kl(x, SHARES), lambda x: (SHARES * (SHARES.log() - _logs(x))).sum(1).mean()),
-    "dice": (LOGITS, lambda x: losses.dice(x, TARGET), _dice),
-    "mse": (NUMBERS, lambda x: losses.mse(x, TRUTH), lambda x: ((x - TRUTH) ** 2).mean()),
-    "mae": (NUMBERS, lambda x: losses.mae(x, TRUTH), lambda x: torch.where(x > TRUTH, x - TRUTH, TRUTH - x).mean()),
-    "huber": (
-        NUMBERS,
-        lambda x: losses.huber(x, TRUTH, 0.7),
-        lambda x: torch.where((x - TRUTH).abs() < 0.7, (x - TRUTH) ** 2 / 2, 0.7 * ((x - TRUTH).abs() - 0.35)).mean(),
-    ),
-    "quantile": (LEVELS, lambda x: losses.quantile(x, TRUTH, Q), _pinball),
-    "cosine": (
-        A,
-        lambda x: losses.cosine(x, B),
-        lambda x: (1 - (x * B).sum(1) / (x.norm(dim=1) * B.norm(dim=1))).mean(),
-    ),
-    "triplet": (
-        A,
-        lambda x: losses.triplet(x, B, OTHER, 2.0),
-        lambda x: ((x - B).norm(dim=1) - (x - OTHER).norm(dim=1) + 2).clamp(min=0).mean(),
-    ),
-    "contrastive": (
-        A,
-        lambda x: losses.contrastive(x, B, PAIRS, 3.0),
-        lambda x: (
-            PAIRS / 2 * ((x - B) ** 2).sum(1) + (1 - PAIRS) / 2 * (3 - (x - B).norm(dim=1)).clamp(min=0) ** 2
-        ).mean(),
-    ),
-    "info_nce": (A, lambda x: losses.info_nce(x, B, 0.5), _info_nce),
+    "hinge": Case("hinge", _logits()),
+    "hinge, wide": Case("hinge", _logits(), {"margin": 4.0}),
+    "binary_hinge": Case("binary_hinge", _signs, {"margin": 0.7}),
+    "focal": Case("focal", _logits()),
+    "focal of places": Case("focal", _logits(3, classes=3), {"gamma": 0.5, "weight": WEIGHT[:3]}),
+    "kl": Case("kl", _distributions),
+    "dice": Case("dice", _logits(3, 2)),
+    "dice, unsmoothed": Case("dice", _logits(), {"smooth": 0.1}),
+    "mse": Case("mse", _numbers(3)),
+    "mae": Case("mae", _numbers(3, 2)),
+    "huber": Case("huber", _numbers(4), {"delta": 0.6}),
+    "quantile": Case("quantile", _quantiles, {"quantiles": (0.1, 0.5, 0.95)}),
+    "cosine": Case("cosine", _numbers(5)),
+    "triplet": Case("triplet", _numbers(5, count=3), {"margin": 0.5}),
+    "contrastive": Case("contrastive", _pairs, {"margin": 0.6}),
+    "info_nce": Case("info_nce", _numbers(5), {"temperature": 0.5}),
 }
+COUPLED = {"dice", "info_nce"}
+every = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-def test_every_loss_has_a_formula():
-    assert set(losses.__all__) <= set(CASES) | {"binary_cross_entropy"}
+def _made(case: Case, n: int = 12, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+    tensors = case.tensors(n, keyed.generator(n, 3))
+    tensors = tuple(x.to(dtype) if x.is_floating_point() else x for x in tensors)
+    return tensors[0].clone().requires_grad_(), *tensors[1:]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_forward_and_gradient(name):
-    inputs, loss, formula = CASES[name]
-    one, other = inputs.clone().requires_grad_(), inputs.clone().requires_grad_()
-    value, expected = loss(one).value(), formula(other)
-    torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+def _arguments(case: Case, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
+    return {name: a.to(dtype) if isinstance(a, Tensor) else a for name, a in case.arguments.items()}
+
+
+def test_every_loss_is_tried_here():
+    assert {case.name for case in CASES.values()} == set(losses.__all__)
+
+
+@every
+def test_value_and_gradient_are_the_formulas(case):
+    one, other = _made(case), _made(case)
+    value = getattr(losses, case.name)(*one, **_arguments(case)).value()
+    expected = getattr(reference, case.name)(*other, **_arguments(case))
+    torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-9)
     value.backward()
     expected.backward()
-    torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6)
+    assert one[0].grad.abs().sum() > 0
+    # torch's triplet loss adds 1e-6 to every difference, so that a distance of 0 has a slope
+    torch.testing.assert_close(one[0].grad, other[0].grad, rtol=1e-5, atol=1e-6 if case.name == "triplet" else 1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("dice", "info_nce")])
-def test_what_does_not_couple_samples_says_so(name):
-    inputs, loss, _ = CASES[name]
-    assert not loss(inputs).coupled
+@every
+def test_a_split_batch_gives_the_same_numbers_unless_it_says_otherwise(case):
+    """Parts of 1, 4 and 7 samples, divided by the whole batch's counts."""
+    whole, split = _made(case), _made(case)
+    loss, arguments = getattr(losses, case.name), _arguments(case)
+    mean = loss(*whole, **arguments)
+    mean.value().backward()
+    parts = [loss(*(x[p] for x in split), **arguments) for p in (slice(0, 1), slice(1, 5), slice(5, 12))]
+    counts = torch.stack([part.counts for part in parts]).sum(0)
+    total = sum(part.value(counts.double()) for part in parts)
+    total.backward()
+    same = torch.allclose(total, mean.value(), rtol=1e-6) and torch.allclose(split[0].grad, whole[0].grad, rtol=1e-5)
+    assert mean.coupled == (case.name in COUPLED)
+    assert same is not mean.coupled, "a coupled loss that splits well needs no refusal"
 
 
-def test_what_couples_samples_says_so():
-    assert losses.dice(LOGITS, TARGET).coupled
-    assert losses.info_nce(A, B).coupled
+@every
+def test_float32_is_close_to_float64(case):
+    exact = getattr(losses, case.name)(*_made(case), **_arguments(case)).value()
+    single = getattr(losses, case.name)(*_made(case, dtype=torch.float32), **_arguments(case, torch.float32)).value()
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=1e-5)
 
 
-def test_nothing_but_ignored_targets_teaches_nothing():
-    logits = LOGITS.clone().requires_grad_()
-    value = losses.cross_entropy(logits, torch.full((N,), -100)).value()
+@every
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e4])
+def test_value_and_gradient_stay_finite(case, size):
+    """All numbers alike, nearly alike, and far apart: a network's first and last hours."""
+    tensors = _made(case, dtype=torch.float32)
+    scaled = tuple((x * size).detach() if x.is_floating_point() else x for x in tensors)
+    if case.name in ("kl", "contrastive", "binary_cross_entropy", "binary_hinge"):
+        scaled = (*scaled[: -1 if case.name != "contrastive" else 2], tensors[-1])  # targets have a range to keep
+    scaled[0].requires_grad_()
+    value = getattr(losses, case.name)(*scaled, **_arguments(case, torch.float32)).value()
     value.backward()
-    assert value == 0
+    assert value.isfinite()
+    assert scaled[0].grad.isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_has_a_gradient_where_the_answer_is_certain(gamma):
+    """p is 1 to the last bit: (1 - p)^γ has no slope there for γ < 1."""
+    logits = torch.tensor([[500.0, 0.0, 0.0]], requires_grad=True)
+    losses.focal(logits, torch.tensor([0]), gamma=gamma).value().backward()
+    assert logits.grad.tolist() == [[0, 0, 0]]
+
+
+def test_focal_with_nothing_to_focus_is_cross_entropy():
+    logits, target = _made(CASES["focal"])
+    value = losses.focal(logits, target, gamma=0.0).value()
+    torch.testing.assert_close(value, losses.cross_entropy(logits, target).value())
+
+
+@pytest.mark.parametrize("ignored", [-100, -1, 255])
+def test_an_ignored_target_may_be_any_number(ignored):
+    """255 is what label pictures use, and is no class to look up a weight by."""
+    logits, target = _made(CASES["cross_entropy"])
+    target[::3] = ignored
+    kept = target != ignored
+    weight = torch.tensor([0.2, 1.0, 3.0, 0.5], dtype=torch.float64)
+    loss = losses.cross_entropy(logits, target, weight=weight, ignore_index=ignored)
+    torch.testing.assert_close(loss.value(), losses.cross_entropy(logits[kept], target[kept], weight=weight).value())
+    nothing = losses.cross_entropy(logits, torch.full_like(target, ignored), ignore_index=ignored).value()
+    nothing.backward()
+    assert nothing.item() == 0
     assert logits.grad.abs().sum() == 0
 
 
-def test_places_count_each():
-    logits, target = torch.randn(2, C, 3, 5), torch.randint(0, C, (2, 3, 5))
-    assert losses.cross_entropy(logits, target).counts.tolist() == [30]
-    torch.testing.assert_close(losses.cross_entropy(logits, target).value(), functional.cross_entropy(logits, target))
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int16])
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "hinge", "dice"])
+def test_class_numbers_of_any_integer_kind(name, dtype):
+    logits, target = _made(CASES[name])
+    loss = getattr(losses, name)
+    torch.testing.assert_close(loss(logits, target.to(dtype)).value(), loss(logits, target).value())
 
 
-@pytest.mark.parametrize("loss", [losses.mse, losses.mae, losses.huber, losses.binary_cross_entropy])
-def test_shapes_that_would_broadcast_are_refused(loss):
+def test_quantiles_are_found():
+    """The constant that the pinball loss likes best is the sample's own quantile."""
+    target = torch.randn(999, generator=keyed.generator(4)).sort().values
+    q = (0.1, 0.5, 0.9)
+    prediction = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.SGD([prediction], lr=0.5)
+    for step in range(300):
+        optimizer.param_groups[0]["lr"] = 0.5 * (1 - step / 300)
+        optimizer.zero_grad()
+        losses.quantile(prediction.expand(999, 3), target, q).value().backward()
+        optimizer.step()
+    assert prediction.tolist() == pytest.approx([target[int(999 * one)].item() for one in q], abs=0.03)
+
+
+ONE, COLUMN = torch.randn(6), torch.randn(6, 1)
+WRONG = {
+    "mse": (lambda: losses.mse(ONE, COLUMN), r"prediction \(6,\) and target \(6, 1\) .*view_as\(prediction\)"),
+    "mae": (lambda: losses.mae(COLUMN, ONE), r"prediction \(6, 1\) and target \(6,\)"),
+    "huber": (lambda: losses.huber(ONE, COLUMN), "must have the same shape"),
+    "quantile": (lambda: losses.quantile(ONE, ONE, (0.5,)), r"the prediction must be \(6, 1\), not \(6,\)"),
+    "binary_cross_entropy": (lambda: losses.binary_cross_entropy(COLUMN, ONE), "must have the same shape"),
+    "binary_hinge": (lambda: losses.binary_hinge(COLUMN, ONE), "must have the same shape"),
+    "kl": (lambda: losses.kl(torch.randn(6, 3), torch.rand(6, 1)), "must have the same shape"),
+    "cosine": (lambda: losses.cosine(torch.randn(6, 3), torch.randn(1, 3)), "must have the same shape"),
+    "info_nce": (lambda: losses.info_nce(torch.randn(6, 3), torch.randn(5, 3)), "must have the same shape"),
+    "triplet": (lambda: losses.triplet(*torch.randn(2, 6, 3), torch.randn(1, 3)), "must have the same shape"),
+    "contrastive": (
+        lambda: losses.contrastive(*torch.randn(2, 6, 3), torch.ones(6, 1)),
+        r"pairs .*\[6\], not \[6, 1\]",
+    ),
+    "cross_entropy": (lambda: losses.cross_entropy(torch.randn(6, 3), torch.zeros(6, 1).long()), r"squeeze\(1\)"),
+    "hinge": (lambda: losses.hinge(torch.randn(6, 3), torch.zeros(6, 3).long()), r"not \(6, 3\).*argmax\(1\)"),
+    "focal": (lambda: losses.focal(torch.randn(6, 3), torch.zeros(5).long()), r"at each of \(6,\), not \(5,\)"),
+    "dice": (
+        lambda: losses.dice(torch.randn(5, 3, 5, 3), torch.zeros(5).long()),
+        r"at each of \(5, 5, 3\), not \(5,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_shapes_that_do_not_fit_are_refused(name, monkeypatch):
+    """By the loss itself: outside the tests no one checks the shapes in its signature."""
     import jaxtyping
 
-    with pytest.raises((ValueError, jaxtyping.TypeCheckError)):
-        loss(torch.randn(4), torch.rand(4, 1))
-
-
-def test_the_refusal_says_what_to_do():
-    from descend.losses.shapes import same_shape
-
-    with pytest.raises(ValueError, match=r"prediction \(4,\) and target \(4, 1\) must have the same shape: reshape"):
-        same_shape(torch.randn(4), torch.randn(4, 1))
+    call, message = WRONG[name]
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,12 +1,18 @@
 """Whole models against plain formulas written out with their copied weights, forward and gradient; sizes; refusals."""
 
+import copy
+import pickle
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from descend.functional import keyed
 from descend.models import MLP, LeNet, Mirrored, ResNet, TableNet, resnet18, resnet20, resnet32, resnet44, resnet56
-from descend.nn import GELU, GroupNorm, PReLU
+from descend.nn import GELU, BatchNorm, GroupNorm, PReLU, geglu, glu, reglu, swiglu
+from descend.optim.muon import is_hidden_matrix
+from descend.optim.optimizer import named
 
 
 def _draw(*shape, key=1):
@@ -129,6 +135,42 @@ def test_members_differ_and_answer_by_their_mean():
     torch.testing.assert_close(members.mean(1), model(*inputs))
 
 
+def test_every_member_is_a_network_of_its_own_scales():
+    """Member k of five is the one member of a network that was given its scales, biases and head."""
+    model = TableNet(3, (6,), 2, hidden=(8, 5), members=5).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=keyed.generator(4)))
+    inputs = _draw(9, 3), torch.randint(0, 6, (9, 1), generator=keyed.generator(3))
+    shared = {"periodic.frequency", "periodic.weight", "periodic.bias", "tables.0.weight"}
+    for k in range(5):
+        one = TableNet(3, (6,), 2, hidden=(8, 5), members=1).eval()
+        state = {
+            name: value if name in shared or name.endswith("map.weight") else value.chunk(5)[k]
+            for name, value in model.state_dict().items()
+        }
+        one.load_state_dict(state)
+        torch.testing.assert_close(one(*inputs), model.each(*inputs)[:, k])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLP(4, 8, 8, out=3, norm=BatchNorm(axes=0)),
+        LeNet(),
+        ResNet(3, 10, (1, 1), (8, 16)),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_only_maps_decay_and_only_hidden_ones_are_muons(model):
+    """No bias, norm, scale or embedding decays; Muon takes neither those nor the head."""
+    decaying = {one.name for one in named({"": model}) if one.decays}
+    hidden = {one.name for one in named({"": model}) if is_hidden_matrix(one)}
+    maps = {f"{path}.weight" for path, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
+    assert decaying == maps
+    assert hidden == maps - {"head.weight"}
+
+
 def test_an_unknown_category_begins_as_nothing():
     assert TableNet(0, (6, 3), 2).tables[1].weight[0].abs().sum() == 0
     with pytest.raises(ValueError, match="nothing to learn from"):
@@ -155,6 +197,41 @@ def test_the_sizes_of_the_paper(model, millions):
 def test_other_known_sizes():
     assert sum(p.numel() for p in LeNet().parameters()) == 61_706
     assert sum(p.numel() for p in MLP(784, 128, 64, out=10).parameters()) == 109_386
+
+
+def test_templates_stay_out_of_copies_and_pickles_too():
+    template = PReLU()
+    model = MLP(3, 4, 4, out=2, activation=template)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert list(other.state_dict()) == list(model.state_dict())
+        assert isinstance(other.activation, PReLU)
+    slopes = [value.data_ptr() for name, value in model.state_dict(keep_vars=True).items() if value.shape == (1,)]
+    assert len({*slopes, template.weight.data_ptr()}) == 3, "two layers and the template, none shared"
+
+
+@pytest.mark.parametrize("gate", [glu, geglu, reglu, swiglu])
+def test_a_gated_network_has_the_widths_it_was_asked_for(gate):
+    def formula(p, x):
+        for i in range(2):
+            a, b = (x @ p[f"body.{i}.0.weight"].T + p[f"body.{i}.0.bias"]).chunk(2, 1)
+            x = a * gate().activation(b)
+        return x @ p["head.weight"].T + p["head.bias"]
+
+    model = MLP(6, 9, 7, out=4, activation=gate())
+    assert model.head.in_features == 7
+    _compare(model, formula, _draw(5, 6))
+
+
+def test_a_first_layer_in_each_model_is_of_the_activations_scheme():
+    """Hidden layers at √2/√fan (ReLU), heads small, biases 0: one visible place, and it reaches everything."""
+    for model, fan in ((MLP(400, 300, out=10), "fan_in"), (ResNet(3, 10, (1,), (64,)), "fan_out"), (LeNet(), "fan_in")):
+        for path, module in model.named_modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                ins, outs = nn.init._calculate_fan_in_and_fan_out(module.weight)
+                count = outs if fan == "fan_out" else ins
+                expected = 1 / (3 * ins) if path == "head" else 2 / count
+                assert module.weight.var().item() == pytest.approx(expected, rel=0.25), path
+                assert module.bias is None or module.bias.abs().sum() == 0
 
 
 def test_what_cannot_be_built_is_refused():

@@ -41,7 +41,7 @@ def test_a_table_of_classes_answers_rows(tmp_path):
     assert set(result.predictor.predict(row)) == {"label", "confidence", "top"}
     with pytest.raises(BadData, match="column 'weight' holds numbers, but 'heavy'"):
         result.predictor.predict({**row, "weight": "heavy"})
-    with pytest.raises(BadData, match=r"column 'carrier' is missing; did you mean it by 'carier'"):
+    with pytest.raises(BadData, match=r"column 'carrier' is missing; is it called 'carier'"):
         result.predictor.predict({("carier" if name == "carrier" else name): value for name, value in row.items()})
 
 

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from descend.cli.ranks import RANK
 from descend.cli.wrong import Wrong, nearest
 
 VERBS = {
@@ -35,6 +36,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
+        if RANK in os.environ:
+            # A rank's work is done; torn down in the usual order, gloo's threads can abort the process (code 134).
+            sys.stderr.flush()
+            os._exit(code)
         return code
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.

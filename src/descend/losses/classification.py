@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional
 
 from descend.functional import Mean
-from descend.losses.shapes import same_shape
+from descend.losses.shapes import class_numbers, same_shape
 
 
 def cross_entropy(
     logits: Float[Tensor, "batch classes *places"],
-    target: Int[Tensor, "batch *places"],
+    target: Integer[Tensor, "batch *places"],
     weight: Float[Tensor, "classes"] | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
@@ -25,11 +25,13 @@ def cross_entropy(
         label_smoothing: share of the target spread over all classes, 0 … 1 (Szegedy et al. 2016, section 7).
         ignore_index: targets of this value teach nothing and count nothing.
     """
+    target = class_numbers(logits, target)
     total = functional.cross_entropy(
         logits, target, weight, ignore_index=ignore_index, reduction="sum", label_smoothing=label_smoothing
     )
     kept = target != ignore_index
-    return Mean(total, kept.sum() if weight is None else (weight[target.clamp(min=0)] * kept).sum())
+    # An ignored target may be any number, so it is none to index by.
+    return Mean(total, kept.sum() if weight is None else (weight[target.where(kept, 0)] * kept).sum())
 
 
 def binary_cross_entropy(
@@ -41,7 +43,7 @@ def binary_cross_entropy(
     """-[y log σ(logit) + (1-y) log(1-σ(logit))], averaged over all answers; targets in [0, 1].
 
     Args:
-        pos_weight: how much more a yes counts than a no, broadcast over the last axes.
+        pos_weight: how much more a yes counts than a no, broadcast over the last axes; it weighs and is not counted.
         label_smoothing: targets are drawn towards ½ by this share, 0 … 1.
     """
     same_shape(logits, target)
@@ -50,28 +52,39 @@ def binary_cross_entropy(
     return Mean(total, logits.numel())
 
 
-def hinge(scores: Float[Tensor, "batch classes"], target: Int[Tensor, "batch"], margin: float = 1.0) -> Mean:
+def hinge(scores: Float[Tensor, "batch classes"], target: Integer[Tensor, "batch"], margin: float = 1.0) -> Mean:
     """max(0, margin + max_{j≠y} s_j - s_y): one class out of several (Crammer and Singer 2001, eq. 4)."""
+    target = class_numbers(scores, target)
     right = scores.gather(1, target[:, None])
     wrong = scores.scatter(1, target[:, None], -torch.inf).max(1, keepdim=True).values
     return Mean.of((margin + wrong - right).clamp(min=0))
 
 
 def binary_hinge(scores: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"], margin: float = 1.0) -> Mean:
-    """max(0, margin - y·s) with targets -1 and +1 (Cortes and Vapnik 1995)."""
+    """max(0, margin - y·s) with targets -1 and +1, not 0 and 1 (Cortes and Vapnik 1995)."""
     same_shape(scores, target)
     return Mean.of((margin - target * scores).clamp(min=0))
 
 
 def focal(
     logits: Float[Tensor, "batch classes *places"],
-    target: Int[Tensor, "batch *places"],
+    target: Integer[Tensor, "batch *places"],
     gamma: float = 2.0,
     weight: Float[Tensor, "classes"] | None = None,
 ) -> Mean:
-    """-(1-p)^γ log p of the true class, so that easy samples count little (Lin et al. 2017, eq. 5); γ ≥ 0."""
+    """-w·(1-p)^γ log p of the true class, so that easy samples count little (Lin et al. 2017, eq. 5).
+
+    Averaged over all targets: a class's ``weight`` is the paper's α, which weighs and is not counted.
+
+    Args:
+        gamma: γ ≥ 0; 0 is the cross-entropy.
+        weight: of each class; all 1 if None.
+    """
+    target = class_numbers(logits, target)
     logs = functional.log_softmax(logits, 1).gather(1, target[:, None]).squeeze(1)
-    values = -((1 - logs.exp()) ** gamma) * logs
+    # 1 - p without cancellation. Where p is 1, the slope of x^γ is infinite for γ < 1, and infinity times 0 is NaN.
+    doubt = (-torch.expm1(logs)).clamp(min=torch.finfo(logs.dtype).tiny)
+    values = -(doubt**gamma) * logs
     return Mean.of(values if weight is None else values * weight[target])
 
 
@@ -84,10 +97,11 @@ def kl(logits: Float[Tensor, "batch classes"], target: Float[Tensor, "batch clas
 
 
 def dice(
-    logits: Float[Tensor, "batch classes *places"], target: Int[Tensor, "batch *places"], smooth: float = 1.0
+    logits: Float[Tensor, "batch classes *places"], target: Integer[Tensor, "batch *places"], smooth: float = 1.0
 ) -> Mean:
     """1 - (2 Σ p·y + s) / (Σ p + Σ y + s), averaged over the classes, the sums over all places of the whole batch
     (Milletari et al. 2016, eq. 8, without squares). The batch is one quantity, so it must not be split: ``coupled``."""
+    target = class_numbers(logits, target)
     truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
     axes = [0, *range(2, logits.ndim)]
     p = logits.softmax(1)

@@ -38,6 +38,8 @@ def contrastive(
 ) -> Mean:
     """½·s·d² + ½·(1-s)·max(0, margin - d)² with d = ‖a - b‖, s = 1 for pairs alike (Hadsell et al. 2006, eq. 4)."""
     same_shape(a, b)
+    if alike.shape != (len(a),):
+        raise ValueError(f"alike says of each of {len(a)} pairs whether it is one: [{len(a)}], not {[*alike.shape]}")
     distance = functional.pairwise_distance(a, b, eps=1e-12)
     return Mean.of(0.5 * alike * distance**2 + 0.5 * (1 - alike) * (margin - distance).clamp(min=0) ** 2)
 

@@ -14,3 +14,20 @@ def same_shape(prediction: Tensor, target: Tensor) -> None:
             f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must have the same shape: "
             "reshape one of them, target.view_as(prediction) if it holds as many numbers"
         )
+
+
+def class_numbers(logits: Tensor, target: Tensor) -> Tensor:
+    """The target as torch indexes by it, int64, once its shape is that of logits [batch, classes, *places] without
+    the classes.
+
+    Raises:
+        ValueError: it is not.
+    """
+    expected = (*logits.shape[:1], *logits.shape[2:])
+    if target.shape != expected:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} hold a number a class on axis 1, so the target must hold one class number "
+            f"at each of {tuple(expected)}, not {tuple(target.shape)}: target.squeeze(1) takes an axis of 1 away, "
+            "target.argmax(1) makes class numbers of one-hot rows"
+        )
+    return target.long()

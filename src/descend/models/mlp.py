@@ -17,8 +17,8 @@ class MLP(nn.Module):
         features: numbers that go in; pictures are flattened.
         hidden: width of every hidden layer; none at all makes a linear model.
         out: numbers that come out.
-        activation: after every hidden layer.
-        norm: before every activation; none if None.
+        activation: after every hidden layer, ReLU if None; a gated one works on layers twice as wide.
+        norm: before every activation, for [batch, width]: ``BatchNorm(axes=0)``; none if None.
         dropout: after every activation, 0 ≤ p < 1.
     """
 
@@ -39,7 +39,7 @@ class MLP(nn.Module):
         vars(self)["activation"] = activation
         self.norm = norm
         self.dropout = dropout
-        used = activation or ReLU()
+        used = ReLU() if activation is None else activation
         widths = zip((features, *hidden), hidden, strict=False)
         self.body = nn.Sequential(*(LinearBlock(a, b, used, norm, dropout) for a, b in widths))
         self.head = nn.Linear(hidden[-1] if hidden else features, out)

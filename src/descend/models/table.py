@@ -3,8 +3,8 @@
 Trees beat plain networks on tables because targets jump along single columns, which a smooth map of raw numbers learns
 slowly. Two remedies (Gorishniy et al. 2022, "On embeddings for numerical features", section 3.3; Gorishniy et al. 2025,
 "TabM", section 3): each number becomes periodic features sin(2π·c·x), cos(2π·c·x) of learned frequencies c and then a
-linear layer with ReLU of its own; and `members` networks share all weights but a sign-like scale of every input,
-(r_k ∘ x) W ∘ s_k + b_k, learn apart, and answer by their mean.
+linear layer with ReLU of its own; and `members` networks share all weights but the scales and biases of every layer,
+((r_k ∘ x) W) ∘ s_k + b_k, and answer by their mean, which is also what the loss sees.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class TableNet(nn.Module):
         self.body = nn.ModuleList(layers)
         self.head = nn.Parameter(torch.empty(members, widths[-1], out))
         self.head_bias = nn.Parameter(torch.zeros(members, out))
-        # He's scheme for the ReLUs; the first inputs' scales are random signs, which is what makes the members differ;
-        # small heads, so that no class is favoured at first; an unknown category begins at 0, as if it were not there.
+        # He's scheme for the ReLUs; the first inputs' scales are drawn, of variance 1, which is what makes the members
+        # differ; small heads, so that no class is favoured; an unknown category begins at 0, as if it were not there.
         initialise(self.body, He())
         if members > 1 and layers:
             nn.init.normal_(layers[0].inner)

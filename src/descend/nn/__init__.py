@@ -30,6 +30,7 @@ from descend.nn.initialisation import (
     TruncatedNormal,
     Xavier,
     fitting,
+    gain,
     initialise,
     initialise_head,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "Xavier",
     "each",
     "fitting",
+    "gain",
     "geglu",
     "glu",
     "initialise",

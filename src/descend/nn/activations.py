@@ -26,41 +26,54 @@ class SquaredReLU(nn.Module):
 
 
 class Gated(nn.Module):
-    """a · f(b), where a and b are the halves of the last axis: the GLU family (Shazeer 2020, eq. 5 and 6).
+    """a · f(b), where a and b are the halves of one axis: the GLU family (Shazeer 2020, eq. 5 and 6).
 
     Args:
         activation: f. A sigmoid makes GLU, ReLU makes ReGLU, GELU GEGLU, SiLU SwiGLU.
+        dim: the axis, of an even length: -1 behind a linear layer, 1 behind a convolution.
+
+    Raises:
+        ValueError: the axis has an odd length.
     """
 
-    def __init__(self, activation: nn.Module):
+    def __init__(self, activation: nn.Module, dim: int = -1):
         super().__init__()
         self.activation = activation
+        self.dim = dim
 
-    def forward(self, x: Float[Tensor, "*shape two_width"]) -> Float[Tensor, "*shape width"]:
-        a, b = x.chunk(2, dim=-1)
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        if x.shape[self.dim] % 2:
+            raise ValueError(f"Gated halves axis {self.dim}, so its length must be even, not {x.shape[self.dim]}")
+        a, b = x.chunk(2, self.dim)
         return a * self.activation(b)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
 
 
 def each(activation: nn.Module) -> nn.Module:
-    """The activation for one more layer: parameters of its own where it has any, else the same object."""
-    return copy.deepcopy(activation) if any(True for _ in activation.parameters()) else activation
+    """The activation for one more layer: a copy where it keeps anything (parameters, buffers), else the same object."""
+    return copy.deepcopy(activation) if activation.state_dict() else activation
 
 
-def glu() -> Gated:
+def glu(dim: int = -1) -> Gated:
     """a · σ(b) (Dauphin et al. 2017)."""
-    return Gated(Sigmoid())
+    return Gated(Sigmoid(), dim)
 
 
-def reglu() -> Gated:
-    return Gated(ReLU())
+def reglu(dim: int = -1) -> Gated:
+    """a · max(0, b)."""
+    return Gated(ReLU(), dim)
 
 
-def geglu() -> Gated:
-    return Gated(GELU())
+def geglu(dim: int = -1) -> Gated:
+    """a · b·Φ(b)."""
+    return Gated(GELU(), dim)
 
 
-def swiglu() -> Gated:
-    return Gated(SiLU())
+def swiglu(dim: int = -1) -> Gated:
+    """a · b·σ(b)."""
+    return Gated(SiLU(), dim)
 
 
 __all__ = [

@@ -2,17 +2,23 @@
 
     Var(w) = gain² / fan_in  (`LeCun`, `He`),    gain² · 2 / (fan_in + fan_out)  (`Xavier`),
 
-where He's gain is √2, since a ReLU loses half. `fitting` says which goes with which activation.
+where the gain makes good what the activation loses: √2 for a ReLU, which loses half (`He`), 1 for SELU, which was made
+so (`LeCun`).
+`fitting` says which goes with which activation, and `gain` measures it for any other.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+
+from descend.nn.activations import Gated
 
 
 class Scheme(ABC):
@@ -46,10 +52,13 @@ class He(Scheme):
 
 @dataclass(frozen=True)
 class LeCun(Scheme):
-    """Normal, variance 1/fan_in, for SELU (LeCun et al. 1998, section 4.6; Klambauer et al. 2017)."""
+    """Normal, variance gain²/fan_in (LeCun et al. 1998, section 4.6); with gain 1 for SELU (Klambauer et al. 2017)."""
+
+    gain: float = 1.0
 
     def __call__(self, weight: Tensor) -> None:
-        nn.init.kaiming_normal_(weight, nonlinearity="linear")
+        fan_in, _ = nn.init._calculate_fan_in_and_fan_out(weight)
+        nn.init.normal_(weight, 0.0, self.gain / math.sqrt(fan_in))
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,54 @@ class TruncatedNormal(Scheme):
 
 
 def fitting(activation: nn.Module) -> Scheme:
-    """The scheme that keeps the signal's variance through this activation."""
+    """The scheme that keeps the signal's size through this activation.
+
+    | activation | scheme |
+    |---|---|
+    | ReLU, leaky ReLU, PReLU | `He`, of their slope below 0 |
+    | tanh | `Xavier`, gain 5/3 |
+    | sigmoid, softmax | `Xavier`; they squash whatever comes, and no scheme keeps a deep stack of them alive |
+    | SELU | `LeCun` |
+    | GELU, SiLU, Mish, ELU, ReLU², gated ones, your own | `LeCun` of the measured `gain` |
+    """
+    if isinstance(activation, nn.ReLU):
+        return He()
+    if isinstance(activation, nn.LeakyReLU):
+        return He(activation.negative_slope)
+    if isinstance(activation, nn.PReLU):
+        return He(activation.init)
     if isinstance(activation, nn.Tanh):
         return Xavier(gain=5 / 3)
     if isinstance(activation, nn.Sigmoid | nn.Softmax):
         return Xavier()
     if isinstance(activation, nn.SELU):
         return LeCun()
-    if isinstance(activation, nn.LeakyReLU):
-        return He(activation.negative_slope)
-    if isinstance(activation, nn.PReLU):
-        return He(activation.init)
-    return He()
+    return LeCun(gain(activation))
+
+
+def gain(activation: nn.Module) -> float:
+    """The g that keeps a signal of size 1: E[f(g·z)²] = 1 for z ~ N(0, 1), and g²·E[f(g·z)²] = 1 for a gate a · f(b).
+
+    For elementwise activations; integrated over |z| ≤ 10 in float64, so nothing is drawn. Of one that is bounded below
+    that, 1 / √E[f(z)²], which keeps the size before it. Where f is no multiple of its input at every size (GELU, SiLU,
+    and ReLU² and gates most of all), other sizes drift away from 1 with depth: a deep stack needs norms.
+    """
+    inner = copy.deepcopy(activation.activation if isinstance(activation, Gated) else activation).cpu().double()
+    z = torch.linspace(-10, 10, 4001, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+
+    def power(g: float) -> float:
+        with torch.no_grad():
+            out = torch.trapezoid(density * inner(g * z).square(), z).item()
+        return g * g * out if isinstance(activation, Gated) else out
+
+    low, high = 0.0, 16.0
+    if power(high) < 1:
+        return 1 / math.sqrt(power(1.0))
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if power(middle) < 1 else (low, middle)
+    return high
 
 
 def initialise(module: nn.Module, scheme: Scheme) -> None:

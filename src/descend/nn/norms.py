@@ -9,6 +9,8 @@ All are y = γ·(x - mean)/√(var + ε) + β; they differ in what mean and vari
 | `GroupNorm` | the places and a group of channels of one sample | Wu and He 2018 |
 | `InstanceNorm` | the places of one channel of one sample | Ulyanov et al. 2016 |
 | `RMSNorm` | the last axis, without the mean | Zhang and Sennrich 2019 |
+
+Places are the axes behind the channels: none in [batch, channels], two in [batch, channels, height, width].
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ class Norm(ABC):
     @abstractmethod
     def __call__(self, channels: int) -> nn.Module: ...
 
+    @abstractmethod
+    def suits(self, axes: int) -> bool:
+        """Whether it normalises [batch, channels] with so many axes of places behind."""
+
 
 @dataclass(frozen=True)
 class BatchNorm(Norm):
@@ -38,6 +44,9 @@ class BatchNorm(Norm):
         kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
         return kinds[self.axes](channels, self.eps, self.momentum)
 
+    def suits(self, axes: int) -> bool:
+        return axes == self.axes
+
 
 @dataclass(frozen=True)
 class LayerNorm(Norm):
@@ -45,6 +54,9 @@ class LayerNorm(Norm):
 
     def __call__(self, channels: int) -> nn.Module:
         return nn.LayerNorm(channels, self.eps)
+
+    def suits(self, axes: int) -> bool:
+        return axes == 0  # the last axis would be a place
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,9 @@ class GroupNorm(Norm):
         groups = next(g for g in range(min(self.groups, channels), 0, -1) if channels % g == 0)
         return nn.GroupNorm(groups, channels, self.eps)
 
+    def suits(self, axes: int) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class InstanceNorm(Norm):
@@ -68,6 +83,9 @@ class InstanceNorm(Norm):
     def __call__(self, channels: int) -> nn.Module:
         return nn.GroupNorm(channels, channels, self.eps)
 
+    def suits(self, axes: int) -> bool:
+        return axes > 0  # a channel without places is one number, which less its own mean is 0
+
 
 @dataclass(frozen=True)
 class RMSNorm(Norm):
@@ -75,3 +93,6 @@ class RMSNorm(Norm):
 
     def __call__(self, channels: int) -> nn.Module:
         return nn.RMSNorm(channels, self.eps)
+
+    def suits(self, axes: int) -> bool:
+        return axes == 0

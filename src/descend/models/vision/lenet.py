@@ -39,14 +39,16 @@ class LeNet(nn.Module):
         self.widths = widths
         self.dropout = dropout
         first, second, third, fourth = widths
-        # A picture of 28 is padded to 32, as the paper pads its digits.
+        # A picture of 28 is padded to 32, as the paper pads its digits. The maximum is taken before the ReLU: the same
+        # numbers and gradients from a quarter of the ReLUs, and compiled right (torch 2.13's compiler silently gives
+        # wrong gradients on CPU for the other order).
         self.body = nn.Sequential(
             nn.Conv2d(channels, first, 5, padding=2 if size < 32 else 0),
-            ReLU(),
             nn.MaxPool2d(2),
+            ReLU(),
             nn.Conv2d(first, second, 5),
-            ReLU(),
             nn.MaxPool2d(2),
+            ReLU(),
             nn.Flatten(),
         )
         with torch.no_grad():
