@@ -100,14 +100,16 @@ def test_resnet_with_group_norm():
 def test_one_member_of_a_table_network_is_a_plain_network():
     def formula(p, inputs):
         numbers, categories = inputs
-        angle = 2 * torch.pi * p["periodic.frequency"] * numbers[:, :, None]
+        angle = 2 * torch.pi * p["periodic.frequency"].view(3, -1) * numbers[:, :, None]
         waves = torch.cat([torch.sin(angle), torch.cos(angle), numbers[:, :, None]], 2)
-        parts = [torch.relu(waves[:, c] @ p["periodic.weight"][c] + p["periodic.bias"][c]) for c in range(3)]
+        parts = [
+            torch.relu(waves[:, c] @ p["periodic.weight"][c] + p["periodic.bias"].view(3, -1)[c]) for c in range(3)
+        ]
         x = torch.cat([*parts, p["tables.0.weight"][categories[:, 0]]], 1)
         for i in range(2):
-            inner, outer = p[f"body.{i}.inner"][0], p[f"body.{i}.outer"][0]
-            x = torch.relu((x * inner) @ p[f"body.{i}.map.weight"].T * outer + p[f"body.{i}.bias"][0])
-        return x @ p["head"][0] + p["head_bias"][0]
+            inner, outer = p[f"body.{i}.inner"], p[f"body.{i}.outer"]
+            x = torch.relu((x * inner) @ p[f"body.{i}.map.weight"].T * outer + p[f"body.{i}.bias"])
+        return x @ p["head"][0] + p["head_bias"]
 
     model = TableNet(3, (6,), 2, hidden=(8, 5), members=1, dropout=0.0)
     categories = torch.randint(0, 6, (9, 1), generator=keyed.generator(3))
@@ -156,6 +158,7 @@ def test_every_member_is_a_network_of_its_own_scales():
 @pytest.mark.parametrize(
     "model",
     [
+        TableNet(3, (6, 4), 2, members=3),
         MLP(4, 8, 8, out=3, norm=BatchNorm(axes=0)),
         LeNet(),
         ResNet(3, 10, (1, 1), (8, 16)),
@@ -167,7 +170,8 @@ def test_only_maps_decay_and_only_hidden_ones_are_muons(model):
     decaying = {one.name for one in named({"": model}) if one.decays}
     hidden = {one.name for one in named({"": model}) if is_hidden_matrix(one)}
     maps = {f"{path}.weight" for path, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
-    assert decaying == maps
+    own = {"periodic.weight", "head"} if isinstance(model, TableNet) else set()
+    assert decaying == maps | own
     assert hidden == maps - {"head.weight"}
 
 

@@ -5,6 +5,9 @@ slowly. Two remedies (Gorishniy et al. 2022, "On embeddings for numerical featur
 "TabM", section 3): each number becomes periodic features sin(2π·c·x), cos(2π·c·x) of learned frequencies c and then a
 linear layer with ReLU of its own; and `members` networks share all weights but the scales and biases of every layer,
 ((r_k ∘ x) W) ∘ s_k + b_k, and answer by their mean, which is also what the loss sees.
+
+Scales, biases and frequencies are kept as vectors, so that no optimizer takes them for maps between hidden spaces: they
+do not decay, and Muon leaves them to AdamW.
 """
 
 from __future__ import annotations
@@ -34,17 +37,17 @@ class Periodic(nn.Module):
         self.frequencies = frequencies
         self.width = width
         self.sigma = sigma
-        self.frequency = nn.Parameter(torch.empty(columns, frequencies))
+        self.frequency = nn.Parameter(torch.empty(columns * frequencies))
         self.weight = nn.Parameter(torch.empty(columns, 2 * frequencies + 1, width))
-        self.bias = nn.Parameter(torch.zeros(columns, width))
+        self.bias = nn.Parameter(torch.zeros(columns * width))
         # The frequencies as in the paper; each column's own layer keeps the variance through its ReLU (He et al. 2015).
         nn.init.trunc_normal_(self.frequency, std=sigma, a=-3 * sigma, b=3 * sigma)
         nn.init.normal_(self.weight, std=math.sqrt(2 / (2 * frequencies + 1)))
 
     def forward(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns width"]:
-        angle = 2 * math.pi * self.frequency * x[:, :, None]
+        angle = 2 * math.pi * self.frequency.view(self.columns, -1) * x[:, :, None]
         waves = torch.cat([angle.sin(), angle.cos(), x[:, :, None]], 2)
-        return torch.relu(torch.einsum("bcf,cfw->bcw", waves, self.weight) + self.bias)
+        return torch.relu(torch.einsum("bcf,cfw->bcw", waves, self.weight) + self.bias.view(self.columns, -1))
 
 
 class Members(nn.Module):
@@ -59,12 +62,13 @@ class Members(nn.Module):
         self.features = features
         self.width = width
         self.map = nn.Linear(features, width, bias=False)
-        self.inner = nn.Parameter(torch.ones(members, features))
-        self.outer = nn.Parameter(torch.ones(members, width))
-        self.bias = nn.Parameter(torch.zeros(members, width))
+        self.inner = nn.Parameter(torch.ones(members * features))
+        self.outer = nn.Parameter(torch.ones(members * width))
+        self.bias = nn.Parameter(torch.zeros(members * width))
 
     def forward(self, x: Float[Tensor, "batch members features"]) -> Float[Tensor, "batch members width"]:
-        return self.map(x * self.inner) * self.outer + self.bias
+        inner, outer, bias = (scale.view(self.members, -1) for scale in (self.inner, self.outer, self.bias))
+        return self.map(x * inner) * outer + bias
 
 
 class TableNet(nn.Module):
@@ -105,7 +109,7 @@ class TableNet(nn.Module):
         self.tables = nn.ModuleList(tables)
         self.body = nn.ModuleList(layers)
         self.head = nn.Parameter(torch.empty(members, widths[-1], out))
-        self.head_bias = nn.Parameter(torch.zeros(members, out))
+        self.head_bias = nn.Parameter(torch.zeros(members * out))
         # He's scheme for the ReLUs; the first inputs' scales are drawn, of variance 1, which is what makes the members
         # differ; small heads, so that no class is favoured; an unknown category begins at 0, as if it were not there.
         initialise(self.body, He())
@@ -124,7 +128,7 @@ class TableNet(nn.Module):
         x = torch.cat(parts, 1)[:, None].expand(-1, self.members, -1)
         for layer in self.body:
             x = nn.functional.dropout(torch.relu(layer(x)), self.dropout, self.training)
-        return torch.einsum("bmf,mfo->bmo", x, self.head) + self.head_bias
+        return torch.einsum("bmf,mfo->bmo", x, self.head) + self.head_bias.view(self.members, -1)
 
     def forward(
         self, numbers: Float[Tensor, "batch numbers"], categories: Int[Tensor, "batch columns"]
