@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from descend.data import Batch, Loader, Tensors
+from descend.data import BadData, Batch, Loader, Tensors
 from descend.engine import evaluate, fit
 from descend.functional import keyed
 from descend.models import MLP
@@ -41,6 +41,18 @@ def test_class_weights_move_the_boundary():
         fit(task, Loader(Tensors(x=x, target=noisy), 100), steps=100)
         counts.append(int(task.predict(x=x).argmax(1).sum()))
     assert counts[1] > 2 * counts[0]
+
+
+@pytest.mark.parametrize("weights", [None, (1.0, 2.0, 3.0)])
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_in_a_file_that_no_class_has_is_named(label, weights):
+    task = Classify(MLP(4, out=3), AdamW(1e-2), label_smoothing=0.1, class_weights=weights)
+    batch = Batch(x=torch.ones(4, 4), target=torch.tensor([0, 2, label, 1]), index=torch.arange(10, 14))
+    message = f"label {label} of sample 12 is out of range: the model answers for 3 classes, so a label is 0 … 2"
+    with pytest.raises(BadData, match=message):
+        task.loss(batch)
+    with pytest.raises(BadData, match=message):
+        task.evaluate(batch, task.metrics())
 
 
 def test_regress_speaks_the_targets_own_units():

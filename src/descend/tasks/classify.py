@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from descend.data import Batch
+from descend.data import BadData, Batch
 from descend.engine import Descent, Max, Task
 from descend.functional import Mean
 from descend.losses import cross_entropy
@@ -55,7 +55,7 @@ class Classify(Task):
 
     def loss(self, batch: Batch) -> Mean:
         logits = self(**batch.inputs)
-        return cross_entropy(logits, batch["target"], weight=self.weights, label_smoothing=self.label_smoothing)
+        return _cross_entropy(logits, batch, weight=self.weights, label_smoothing=self.label_smoothing)
 
     def predict(self, **inputs: Tensor) -> Float[Tensor, "batch classes"]:
         """Probabilities; each row sums to 1."""
@@ -72,6 +72,22 @@ class Classify(Task):
     def evaluate(self, batch: Batch, metrics: MetricCollection) -> None:
         """One forward pass for all metrics; the loss is the plain cross-entropy, so that runs can be compared."""
         logits = self(**batch.inputs).float()
-        metrics["loss"].update(cross_entropy(logits, batch["target"]))
+        metrics["loss"].update(_cross_entropy(logits, batch))
         metrics["accuracy"].update(logits, batch["target"])
         metrics["confusion"].update(logits, batch["target"])
+
+
+def _cross_entropy(logits: Tensor, batch: Batch, **how: Any) -> Mean:
+    """Labels in files are seen here for the first time; what is wrong with them is asked once the loss has failed."""
+    target, classes = batch["target"], logits.shape[1]
+    try:
+        return cross_entropy(logits, target, **how)
+    except (IndexError, RuntimeError):
+        wrong = ((target < 0) | (target >= classes)).nonzero().flatten().tolist()
+        if not wrong:
+            raise
+        sample = f" of sample {int(batch['index'][wrong[0]])}" if "index" in batch else ""
+        raise BadData(
+            f"label {int(target[wrong[0]])}{sample} is out of range: the model answers for {classes} classes, so a "
+            f"label is 0 … {classes - 1}"
+        ) from None

@@ -99,6 +99,12 @@ def test_what_is_left_out_and_why(values, why):
     assert str(find_column("x", values)).startswith(why)
 
 
+@pytest.mark.parametrize("values", [["1,5", "-2,25", "3", ""] * 10, ["1,234", "12,345,678.5"] * 10])
+def test_numbers_with_commas_are_not_guessed(values):
+    with pytest.raises(BadData, match=r"column 'x' writes its numbers with commas \('.*,.*'\): write a point before"):
+        find_column("x", values)
+
+
 def test_few_texts_are_categories_though_all_differ():
     assert find_column("x", ["red", "green", "blue"] * 10) == Category.fit("x", ["red", "green", "blue"] * 10)
     assert isinstance(find_column("x", [f"N{i}" for i in range(20)]), Category)  # too few to tell

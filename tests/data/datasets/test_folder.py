@@ -78,6 +78,8 @@ def test_what_is_odd_is_named_in_one_warning_and_the_rest_is_used(animals):
     (animals / "ant" / "torn.png").write_bytes(torn[: len(torn) // 2])
     whole = (animals / "dog" / "large" / "00.jpg").read_bytes()
     (animals / "dog" / "torn.jpg").write_bytes(whole[: len(whole) // 2])  # its header is good
+    (animals / "loose.jpg").write_bytes(whole)
+    (animals / "readme.txt").write_text("animals")
     (animals / "newt").mkdir()
     fill(animals / "owl", 1, 50)
     (animals / ".hidden").mkdir()
@@ -86,7 +88,8 @@ def test_what_is_odd_is_named_in_one_warning_and_the_rest_is_used(animals):
         data = datasets.folder(animals, size=8)
     assert len(told) == 1
     said = str(told[0].message)
-    assert "5 files left out: " in said
+    assert "6 files left out: " in said
+    assert "loose.jpg lies in no class's folder; " in said
     assert "torn.png" in said
     assert "1 folder without a picture left out: newt" in said
     assert "1 class of one picture, only learned from: owl" in said
@@ -170,7 +173,10 @@ def test_what_cannot_work(tmp_path):
     with pytest.raises(BadData, match=r"there is no folder .*nothing"):
         datasets.folder(tmp_path / "nothing")
     fill(tmp_path / "flat", 3, 0)
-    with pytest.raises(BadData, match=r"holds 0 folders with pictures: .*CLASS/picture\.jpg, of two classes at least"):
+    with (
+        pytest.warns(UserWarning, match="3 files left out: .*00.png lies in no class's folder"),
+        pytest.raises(BadData, match=r"holds 0 folders with pictures: .*CLASS/picture\.jpg, of two classes at least"),
+    ):
         datasets.folder(tmp_path / "flat")
     with pytest.raises(BadData, match="holds 1 folders with pictures"):
         datasets.folder(tmp_path)

@@ -166,7 +166,7 @@ def find_column(name: str, values: Values, rows: Sequence[int] | None = None) ->
     """The column that fits these training values, or why it is left out.
 
     Raises:
-        BadData: a number is infinite.
+        BadData: a number is infinite, or written with commas, which may divide thousands or decimals.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         known = values[~np.isnan(values)]
@@ -178,6 +178,12 @@ def find_column(name: str, values: Values, rows: Sequence[int] | None = None) ->
         return _CONSTANT[len(distinct) > 0]
     if all(is_number(text) for text in distinct):
         return Number.fit(name, values, rows)
+    if all(is_number(text.replace(",", "")) for text in distinct):
+        example = next(text for text in distinct if "," in text)
+        raise BadData(
+            f"column {name!r} writes its numbers with commas ({example!r}): write a point before decimals and nothing "
+            "between thousands (pandas.read_csv reads decimal=',' and thousands=',')"
+        )
     form = _form_of(distinct)
     if form is not None:
         return Date.fit(name, values, form)

@@ -29,8 +29,8 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, li
 
     What fits in memory is read once and held, and every torn picture is found at the start. A larger folder is read
     while training; at the start only the files' headers are looked at. What is left out (files that are no pictures,
-    torn ones, folders without a picture) is named in one warning; so are classes of one picture, which is learned
-    from and never asked for.
+    torn ones, pictures in no class's folder, folders without a picture) is named in one warning; so are classes of one
+    picture, which is learned from and never asked for.
 
     Args:
         path: the folder.
@@ -51,7 +51,8 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, li
     plain = ImageCodec(size, size, channels)
     pixels = torch.empty(len(files) if fits else 0, channels, size, size)
     good: list[tuple[Path, str]] = []
-    refused: list[str] = []
+    loose = sorted(p for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+    refused = [f"{file} lies in no class's folder" for file in loose]
     for file, name in files:
         try:
             _look(file)
