@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import shutil
 import time
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
@@ -50,15 +51,25 @@ def killed(page: Page, folder: Path, steps: int) -> list[int]:
     chance, found = random.Random(f"{page.source.stem} {page.name} {page.seed}"), []
     checkpoints = Checkpoints(folder / "checkpoints")
     for share in sorted(chance.uniform(0.05, 0.85) for _ in range(KILLS)):
-        process = _start(page, folder)
-        while process.is_alive() and (checkpoints.steps() or [0])[-1] < share * steps:
-            time.sleep(0.002)
-        # The wait ended as a checkpoint was committed; the instant is to be any between that one and later ones.
-        time.sleep(chance.uniform(0, BETWEEN))
-        process.kill()
-        process.join()
+        before = shutil.copytree(folder, folder.with_name("before")) if folder.exists() else None
+        for sooner in range(5):
+            process = _start(page, folder)
+            while process.is_alive() and (checkpoints.steps() or [0])[-1] < share * steps:
+                time.sleep(0.002)
+            # The wait ended as a checkpoint was committed; the instant is to be any between that one and later ones.
+            time.sleep(chance.uniform(0, BETWEEN / 2**sooner))
+            process.kill()
+            process.join()
+            if process.exitcode != 0:
+                break
+            # A fast run was over before the signal: once more, from what was there.
+            shutil.rmtree(folder)
+            if before is not None:
+                shutil.copytree(before, folder)
         assert process.exitcode == -9, f"{page} ended by itself, with {process.exitcode}, before it was killed"
         found.append((checkpoints.steps() or [0])[-1])
+        if before is not None:
+            shutil.rmtree(before)
     unbroken(page, folder)
     return found
 
