@@ -52,26 +52,34 @@ def killed(page: Page, folder: Path, steps: int) -> list[int]:
     checkpoints = Checkpoints(folder / "checkpoints")
     for share in sorted(chance.uniform(0.05, 0.85) for _ in range(KILLS)):
         before = shutil.copytree(folder, folder.with_name("before")) if folder.exists() else None
+        # A fast run may be over before the signal: then once more, from what was there, and sooner.
         for sooner in range(5):
-            process = _start(page, folder)
-            while process.is_alive() and (checkpoints.steps() or [0])[-1] < share * steps:
-                time.sleep(0.002)
-            # The wait ended as a checkpoint was committed; the instant is to be any between that one and later ones.
-            time.sleep(chance.uniform(0, BETWEEN / 2**sooner))
-            process.kill()
-            process.join()
-            if process.exitcode != 0:
+            if _kill(page, folder, share * steps, chance.uniform(0, BETWEEN / 2**sooner)):
                 break
-            # A fast run was over before the signal: once more, from what was there.
             shutil.rmtree(folder)
             if before is not None:
                 shutil.copytree(before, folder)
-        assert process.exitcode == -9, f"{page} ended by itself, with {process.exitcode}, before it was killed"
+        else:
+            raise AssertionError(f"{page} ended by itself, five times, before it was killed")
         found.append((checkpoints.steps() or [0])[-1])
         if before is not None:
             shutil.rmtree(before)
     unbroken(page, folder)
     return found
+
+
+def _kill(page: Page, folder: Path, step: float, wait: float) -> bool:
+    """Whether the run could be killed, ``wait`` seconds after a checkpoint of that step or a later one."""
+    process = _start(page, folder)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    while process.is_alive() and (checkpoints.steps() or [0])[-1] < step:
+        time.sleep(0.002)
+    # The loop ended as a checkpoint was committed; the instant is to be any between that one and later ones.
+    time.sleep(wait)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -9), f"{page} failed, with {process.exitcode}, before it was killed"
+    return process.exitcode == -9
 
 
 def differing(one: Path, other: Path) -> list[str]:
