@@ -104,4 +104,5 @@ def _work(page: Page, folder: Path) -> None:
         resume(folder, checkpoint_seconds=BETWEEN)
     else:
         experiment = find_recipe(page.source, page.name)(seed=page.seed, **page.given)
-        train(experiment, folder, Compute(threads=1, **page.compute), checkpoint_seconds=BETWEEN)
+        # Nothing is chosen by the clock, because two runs are compared.
+        train(experiment, folder, Compute(threads=1, **page.compute).settled(), checkpoint_seconds=BETWEEN)

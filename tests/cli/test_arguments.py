@@ -50,7 +50,8 @@ def test_arguments_and_options_are_read_together():
         "runs/x",
         "--size",
         "large",
-        "--no-compile",
+        "--compile",
+        "off",
         "--precision",
         "bfloat16",
     )
@@ -64,7 +65,7 @@ def test_arguments_and_options_are_read_together():
         "note": Path("a/b"),
         "wide": True,
     }
-    assert told.run == Options(seed=7, out=Path("runs/x"), precision="bfloat16")
+    assert told.run == Options(seed=7, out=Path("runs/x"), compile="off", precision="bfloat16")
 
 
 def test_values_may_be_empty_negative_or_none():

@@ -4,7 +4,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -39,15 +38,6 @@ def test_version(capsys):
 def test_torch_is_not_imported_for(words):
     code = f"import sys; from descend.cli.main import main; main({words}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
-
-
-def test_help_is_fast():
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        assert command("--help").returncode == 0
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.2, times
 
 
 def test_a_wrong_verb_is_answered_with_the_nearest():

@@ -45,7 +45,8 @@ def test_rewinding_drops_later_and_torn_lines(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 5}\n{"step": 10}\n'
 
 
-def test_notes_are_kept(tmp_path):
-    with Run.create(tmp_path, {"compute": {"notes": []}}) as run:
-        run.note("torch.compile: compiled")
-        assert run.description["compute"]["notes"] == ["torch.compile: compiled"]
+def test_what_was_chosen_is_written_down(tmp_path):
+    with Run.create(tmp_path, {"compute": {"precision": None, "ranks": 2, "notes": []}, "seed": 3}) as run:
+        run.chose({"precision": "bfloat16"}, ["precision bfloat16: kept"])
+        written = {"precision": "bfloat16", "ranks": 2, "notes": ["precision bfloat16: kept"]}
+        assert run.description == {"compute": written, "seed": 3}

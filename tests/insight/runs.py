@@ -38,7 +38,17 @@ def scores(classes: tuple[str, ...] = ("zero", "one", "two")) -> dict[str, Any]:
         "test": {"accuracy": 0.9722, "loss": 0.1032},
         "confusion": [[17 if i == j else int((i, j) == (2, 0)) * 4 for j in range(n)] for i in range(n)],
         "classes": list(classes),
-        "seconds": {"total": 5.83, "data": 0.21, "step": 3.9, "evaluate": 0.41, "checkpoint": 0.1, "other": 1.21},
+        "seconds": {
+            "total": 5.83,
+            "data": 0.21,
+            "forward": 1.2,
+            "backward": 2.1,
+            "optimizer": 0.4,
+            "engine": 0.2,
+            "evaluate": 0.41,
+            "checkpoint": 0.1,
+            "other": 1.21,
+        },
         "samples_per_s": 24012.1,
         "parameters": 17226,
     }

@@ -62,7 +62,9 @@ def test_unfinished():
 
 
 def test_waiting_for_data():
-    assert "Waiting for data took 60%" in told(lines(), scores() | {"seconds": {"total": 10, "data": 6.0, "step": 4.0}})
+    assert "Waiting for data took 60%" in told(
+        lines(), scores() | {"seconds": {"total": 10, "data": 6.0, "forward": 1.0, "backward": 3.0}}
+    )
 
 
 def test_stopped_early():

@@ -71,7 +71,7 @@ def reached(name: str, recipe: Recipe, seed: int, folder: Path) -> float:
     """Train and score."""
     paradigm = PARADIGMS[name]
     experiment = recipe(seed=seed)
-    train(experiment, folder, Compute(threads=1, **paradigm.compute))
+    train(experiment, folder, Compute(threads=1, **paradigm.compute).settled())
     score = paradigm.page.score(experiment.task.eval())
     print(f"{name} seed {seed}: {score:.4f}")
     return score

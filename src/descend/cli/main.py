@@ -25,6 +25,12 @@ VERBS = {
     "resume": ("descend.cli.train", "resume", "RUN", "go on where a run was stopped"),
     "evaluate": ("descend.cli.use", "evaluate", "RUN", "score the best model on the test split"),
     "predict": ("descend.cli.use", "predict", "RUN FILE…", "answer for pictures, or for the rows of a table"),
+    "bench": (
+        "descend.cli.bench",
+        "bench",
+        "[RECIPE]",
+        "measure this machine, and how near to its limits a recipe comes",
+    ),
     "verify": ("descend.cli.verify", "verify", "resume|invariance RECIPE", "prove a promise by running it"),
 }
 """Verb: where it lives, its function, what follows it, what it does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,38 +16,47 @@ from descend.cli.arguments import Place, order, parse
 from descend.cli.wrong import Wrong, nearest
 
 if TYPE_CHECKING:
-    from descend.engine import Experiment, Observer, Result
+    from descend.engine import Compute, Experiment, Observer, Result
 
 RUNS = Path("runs")
 """Where runs go that are given no folder."""
 
 
-def _help(text: str) -> Any:
+def help_text(text: str) -> Any:
+    """What ``--help`` says of an option."""
     return tyro.conf.arg(help=text)
+
+
+Switch = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
 class Options:
     """What any run can be told, whatever its recipe."""
 
-    out: Annotated[Path | None, _help("Folder of the run; runs/RECIPE-N where not given.")] = None
-    seed: Annotated[int, _help("Keys everything drawn: initialisation, shuffle, augmentation, dropout.")] = 0
-    steps: Annotated[int | None, _help("Updates, in place of the recipe's own length.")] = None
-    device: Annotated[str, _help("cpu, cuda, cuda:1, mps.")] = "cpu"
-    precision: Annotated[Literal["float32", "bfloat16", "float16"], _help("Of matrix products.")] = "float32"
-    compile: Annotated[bool, _help("Compile the networks.")] = False
-    micro: Annotated[int, _help("Parts in which a batch is worked through; the result is the same.")] = 1
-    ranks: Annotated[int, _help("Processes that share each batch; the result is the same.")] = 1
-    threads: Annotated[int | None, _help("CPU threads of a process.")] = None
-    checkpoint: Annotated[float, _help("Least seconds between checkpoints.")] = 60.0
-    resume: Annotated[bool, _help("Go on with the run in --out if there is one, else begin it.")] = False
-    json: Annotated[bool, _help("Print log points and result as lines of JSON, for machines.")] = False
+    out: Annotated[Path | None, help_text("Folder of the run; runs/RECIPE-N where not given.")] = None
+    seed: Annotated[int, help_text("Keys everything drawn: initialisation, shuffle, augmentation, dropout.")] = 0
+    steps: Annotated[int | None, help_text("Updates, in place of the recipe's own length.")] = None
+    device: Annotated[str, help_text("cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.")] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        help_text("Of matrix products; auto takes bfloat16 where it is measured to be faster and right."),
+    ] = "auto"
+    compile: Annotated[Switch, help_text("Compile the networks; auto does where that pays over the run.")] = "auto"
+    channels_last: Annotated[Switch, help_text("Lay filters out with their channels last.")] = "auto"
+    hold_memory: Annotated[Switch, help_text("Keep freed memory in the process.")] = "auto"
+    micro: Annotated[int, help_text("Parts in which a batch is worked through; the result is the same.")] = 1
+    ranks: Annotated[int, help_text("Processes that share each batch; the result is the same.")] = 1
+    threads: Annotated[int | None, help_text("CPU threads of a process; measured where not given.")] = None
+    checkpoint: Annotated[float, help_text("Least seconds between checkpoints.")] = 60.0
+    resume: Annotated[bool, help_text("Go on with the run in --out if there is one, else begin it.")] = False
+    json: Annotated[bool, help_text("Print log points and result as lines of JSON, for machines.")] = False
 
 
 def train(words: Sequence[str]) -> int:
     """Train a recipe."""
     if not words or words[0].startswith("-"):
-        return _train_help(words)
+        return _trainhelp_text(words)
     word, *rest = words
     recipe = pages.find(word).load()
     told = order(recipe, Options, rest, f"descend train {word}")
@@ -64,10 +73,9 @@ def train(words: Sequence[str]) -> int:
     try:
         if run.ranks > 1 and not ranks.inside():
             return ranks.launch(["train", *words, "--out", str(out)], run.ranks)
-        from descend.engine import Compute
         from descend.engine import train as train_
 
-        compute = Compute(run.device, run.precision, run.compile, run.micro, run.threads)
+        compute = compute_of(run)
         return _reported(
             out,
             run.json,
@@ -91,6 +99,15 @@ def resume(words: Sequence[str]) -> int:
     """Go on where a run was stopped."""
     form = parse(Resuming, words, "descend resume", "Go on where a run was stopped, to the same bits.")
     return _go_on(folder_of(form.run), form.checkpoint, form.json)
+
+
+def compute_of(run: Options) -> Compute:
+    """What the words say about computing; auto leaves it to the engine."""
+    from descend.engine import Compute
+
+    told = {each.name: getattr(run, each.name) for each in fields(Compute)}
+    words = {"auto": None, "on": True, "off": False}
+    return Compute(**{name: words.get(value, value) for name, value in told.items()})
 
 
 def fresh(name: str) -> Path:
@@ -197,7 +214,7 @@ def _same(folder: Path, experiment: Experiment) -> None:
             )
 
 
-def _train_help(words: Sequence[str]) -> int:
+def _trainhelp_text(words: Sequence[str]) -> int:
     if list(words) not in ([], ["-h"], ["--help"]):
         raise Wrong(f"`descend train` takes the recipe first: descend train RECIPE {' '.join(words)}")
     known = pages.house()

@@ -14,13 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descend.cli import pages
 from descend.cli.arguments import order
-from descend.cli.train import Options
+from descend.cli.train import Options, description_of
 from descend.cli.wrong import Wrong, nearest
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _resume(folder: Path, words: Sequence[str], prog: str) -> int:
     if last - first < SHORTEST:
         raise Wrong(f"the run is too short to be killed {KILLS} times: give it more steps, --steps 2000")
     steps = newest(whole)[0]
+    words += _chosen(whole)
     while len(kills := list(_kills(broken, words, first, steps))) < KILLS:
         # Steps were faster than checkpoints, and the run ended ahead of a kill: begin again, with earlier kills.
         shutil.rmtree(broken)
@@ -160,7 +161,7 @@ def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
     coupled = ""
     for number, (name, split) in enumerate(splits.items()):
         out = folder / str(number)
-        process = _start([*words, "--out", str(out), *split])
+        process = _start([*words, "--out", str(out), *split, *(_chosen(folder / "0") if number else [])])
         _, said = process.communicate()
         if number and process.returncode == 2 and "couples" in said:
             coupled = said.strip().removeprefix("descend: ")
@@ -180,6 +181,22 @@ def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
         _fail(f"a split batch moves the weights elsewhere: {worst:.1e} of their norm, {TOLERANCE:.0e} is allowed")
     print("verified: " + ("the same weights however the batch is split" if found else "a split is refused, not wrong"))
     return 0
+
+
+def _chosen(folder: Path) -> list[str]:
+    """The words that make another run compute as this one did, which may have measured what is fastest."""
+    from descend.engine import Compute
+
+    written = description_of(folder)["compute"]
+    words = []
+    for each in fields(Compute):
+        value = written[each.name]
+        if value is not None and each.name != "micro":
+            words += [
+                "--" + each.name.replace("_", "-"),
+                ("off", "on")[value] if isinstance(value, bool) else str(value),
+            ]
+    return words
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Tensor]]:

@@ -7,7 +7,7 @@ from descend.engine.descent import Descent
 from descend.engine.errors import Diverged, Interrupted, Stop, UsageError, VerificationFailed
 from descend.engine.evaluate import Evaluation, evaluate
 from descend.engine.experiment import Experiment
-from descend.engine.fit import Fitted, fit
+from descend.engine.fit import STEP, Fitted, fit
 from descend.engine.goal import Goal, Max, Min
 from descend.engine.observers import (
     Best,
@@ -29,6 +29,7 @@ from descend.engine.task import Task
 from descend.engine.train import Result, resume, train
 
 __all__ = [
+    "STEP",
     "Best",
     "CheckpointError",
     "Checkpoints",

@@ -76,7 +76,8 @@ class Descent:
             loss, batch, moving.parameters, self.roots(), self.compute, self.ranks, self.clock, moving.scale
         )
         gradients, metrics = self.optimizer.rule(passes)
-        self._step(moving, gradients)
+        with self.clock.spending("optimizer"):
+            self._step(moving, gradients)
         return metrics
 
     def apply(self, gradients: Mapping[str, Tensor]) -> None:

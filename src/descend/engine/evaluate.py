@@ -54,8 +54,9 @@ def evaluate(
     Raises:
         ValueError: there is no sample.
     """
-    compute, ranks = compute or Compute(), ranks or Ranks()
-    device = torch.device(compute.device)
+    ranks = ranks or Ranks()
+    device = task.progress.device
+    compute = compute or Compute(device.type)
     own = torch.arange(len(data))[ranks.rank :: ranks.size]
     if len(data) == 0:
         raise ValueError("evaluate was given data without a sample")

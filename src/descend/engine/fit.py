@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,17 +17,23 @@ from torch import Tensor
 
 from descend.data import Batch, Data, Stream
 from descend.engine import divergence
-from descend.engine.compiling import compile_task, decompile
+from descend.engine.compiling import decompile
 from descend.engine.compute import Compute
 from descend.engine.errors import Diverged, Interrupted, Stop
 from descend.engine.evaluate import Evaluation, evaluate
 from descend.engine.observers.observer import Moment, Observer
 from descend.engine.passes import Clock, Metrics
+from descend.engine.policy import STEPS, choose
 from descend.engine.ranks import Ranks
+from descend.engine.rehearsal import Rehearsal
 from descend.engine.run import Run
+from descend.engine.setting import Setting
 from descend.engine.signals import Signals
 from descend.engine.task import Task
 from descend.functional import keyed
+
+STEP = ("data", "forward", "backward", "optimizer", "engine")
+"""The parts of a step's time."""
 
 
 @dataclass
@@ -37,10 +44,13 @@ class Fitted:
         step: steps done, over all processes that worked on the run.
         evaluation: the last one, if there was any.
         stopped: why an observer ended it early, or "".
-        seconds: where the time went, over all processes: start (each one's first step: caches, moments, compilation),
-            data, step, evaluate, checkpoint; and total.
-        samples: seen in the time of data and step.
-        notes: what the engine decided by itself, one line each.
+        seconds: where the time went, over all processes: start (choosing how to compute, and each process's first step:
+            caches, moments, compilation), data, forward, backward, optimizer, engine (the rest of a step: the loop,
+            the observers), evaluate, checkpoint; and total.
+        samples: seen in the time of all steps but the first.
+        flops: of one step, as `Rehearsal.flops` counts them; 0 where the run was too short to ask.
+        compute: how it computed: what was asked for, and what the engine chose.
+        notes: what the engine tried and decided by itself, one line each.
     """
 
     step: int
@@ -48,6 +58,8 @@ class Fitted:
     stopped: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     samples: int = 0
+    flops: float = 0.0
+    compute: Compute = field(default_factory=Compute)
     notes: list[str] = field(default_factory=list)
 
 
@@ -75,7 +87,7 @@ def fit(
         seed: keys the stream, dropout and everything else drawn.
         valid: scored every ``every`` steps (an epoch, if None) and at the end.
         log: steps between log points; about 200 a run if None.
-        compute: device, precision, compilation, micro-batches.
+        compute: device, precision, compilation, …; what it leaves open is chosen before step 0.
         ranks: the processes that share each batch.
         observers: told after every step, on rank 0.
         run: where checkpoints go; with a checkpoint in it, training goes on from there.
@@ -126,13 +138,11 @@ class _Fit:
         self.steps, self.seed, self.valid = steps, seed, valid.to(self.device) if valid is not None else None
         self.every = every or stream.steps_per_epoch
         self.log = log or max(1, min(stream.steps_per_epoch, steps // 200))
-        self.compute, self.ranks, self.run = compute, ranks, run
+        self.asked, self.ranks, self.run = compute, ranks, run
         self.observers = observers if ranks.rank == 0 else []
         self.checkpoint_seconds = checkpoint_seconds
         self.clock = Clock(seed, 0, max(steps, 1))
-        self.fitted = Fitted(
-            0, seconds=dict.fromkeys(("start", "data", "step", "evaluate", "checkpoint", "total"), 0.0)
-        )
+        self.fitted = Fitted(0, seconds=dict.fromkeys(("start", *STEP, "evaluate", "checkpoint", "total"), 0.0))
         self.started = False
         self.sums: dict[str, Tensor] = {}
         self.since = 0
@@ -140,14 +150,16 @@ class _Fit:
         self.lap_samples, self.lap_began = 0, self.began
         self.first: Batch | None = None
         self.descents = task.descents()
-        for descent in self.descents.values():
-            descent.attach(compute, ranks, self.clock)
+        self.threads = torch.get_num_threads()
+        self.setting = Setting(task, ranks, self.clock)
+        # What changes a layout or asks for a loss scale comes before the state is restored; compiling, after.
+        self.setting.install(replace(compute.settled(), compile=False))
 
     def go(self) -> Fitted:
         try:
             with Signals() as signals:
                 self._restore()
-                self._compile()
+                self._choose()
                 for observer in self.observers:
                     observer.start(self.task, self.run, self.clock.step, self.steps)
                 self.task.train()
@@ -166,36 +178,40 @@ class _Fit:
             for observer in self.observers:
                 observer.finish()
             self.stream.close()
+            torch.set_num_threads(self.threads)
 
     def _step(self) -> None:
-        step = self.clock.step
+        step, seconds = self.clock.step, self.fitted.seconds
+        aside = seconds["evaluate"] + seconds["checkpoint"]
         self.task.progress.fill_(self.clock.progress)
+        self.clock.spent.update(dict.fromkeys(self.clock.spent, 0.0))
         begin = time.perf_counter()
         batch, self.first = self.first or self._batch(), None
+        data = time.perf_counter() - begin
         keyed.reseed(self.seed, step, self.ranks.rank)
-        middle = time.perf_counter()
         before = [descent.steps for descent in self.descents.values()]
         try:
             metrics = self.task.step(batch)
         except Diverged as error:
             raise self._diverged(error, batch, before) from None
         self.stream.observe(batch, metrics)
-        end = time.perf_counter()
-        self._count(middle - begin, end - middle, len(batch))
         self.clock.step = step + 1
         self._look(metrics, len(batch))
-        if self.run is not None and self.ranks.most(int(end - self.checked >= self.checkpoint_seconds)):
+        if self.run is not None and self.ranks.most(int(time.perf_counter() - self.checked >= self.checkpoint_seconds)):
             self._commit()
+        aside = seconds["evaluate"] + seconds["checkpoint"] - aside
+        self._count(data, time.perf_counter() - begin - aside, len(batch))
 
-    def _count(self, data: float, step: float, samples: int) -> None:
-        seconds = self.fitted.seconds
-        if self.started:
-            seconds["data"] += data
-            seconds["step"] += step
-            self.fitted.samples += samples
-        else:
-            seconds["start"] += data + step
+    def _count(self, data: float, whole: float, samples: int) -> None:
+        seconds, spent = self.fitted.seconds, {"data": data, **self.clock.spent}
+        if not self.started:
+            seconds["start"] += whole
             self.started = True
+            return
+        for name, value in spent.items():
+            seconds[name] += value
+        seconds["engine"] += whole - sum(spent.values())
+        self.fitted.samples += samples
 
     def _batch(self) -> Batch:
         return self.stream.batch(self.clock.step, self.ranks.rank, self.ranks.size).to(self.device)
@@ -237,7 +253,7 @@ class _Fit:
         found = evaluate(
             self.task,
             self.valid,
-            compute=self.compute,
+            compute=self.setting.compute,
             ranks=self.ranks,
             say=None if self.fitted.evaluation else self._say,
         )
@@ -284,7 +300,7 @@ class _Fit:
             "stream": self.stream.state_dict(),
             "observers": watching,
             "log": {"sums": dict(self.sums), "since": self.since},
-            "spent": {"seconds": dict(self.fitted.seconds), "samples": self.fitted.samples},
+            "spent": {"seconds": dict(self.fitted.seconds), "samples": self.fitted.samples, "flops": self.fitted.flops},
         }
 
     def _commit(self) -> None:
@@ -312,26 +328,38 @@ class _Fit:
                 observer.load_state_dict(state["observers"][type(observer).__name__])
         self.sums = {name: _on(value, self.device) for name, value in state["log"]["sums"].items()}
         self.since = state["log"]["since"]
-        self.fitted.seconds, self.fitted.samples = dict(state["spent"]["seconds"]), state["spent"]["samples"]
+        spent = state["spent"]
+        self.fitted.seconds, self.fitted.samples = dict(spent["seconds"]), spent["samples"]
+        self.fitted.flops = spent.get("flops", 0.0)
         if self.run is not None and self.ranks.rank == 0:
             self.run.rewind(step)
 
-    def _compile(self) -> None:
-        if not self.compute.compile or self.clock.step >= self.steps:
-            return
-        # A stream that remembers is asked once a step: the batch of the trial is that of the first step.
-        batch = self.first = self._batch()
-        self.task.train()
-        note = compile_task(self.task, self.seed, lambda: self.task.step(batch))
-        self.fitted.notes.append(note)
-        self._say(note)
-        # Written before step 0, so that a run killed later does not choose again.
-        if self.run is not None and self.ranks.rank == 0 and "compute" in self.run.description:
-            self.run.note(note)
+    def _choose(self) -> None:
+        """Before step 0, what was left open; a run that goes on computes as it did."""
+        begin = time.perf_counter()
+        if self.clock.step == 0 and self.steps > 0:
+            # A stream that remembers is asked once a step: the batch of the trial is that of the first step.
+            batch = self.first = self._batch()
+            self.task.train()
+            rehearsal = Rehearsal(self.task, self.seed, lambda: self.task.step(batch))
+            if self.steps >= STEPS:
+                with suppress(Exception):  # an operation that cannot be counted is no reason not to train
+                    self.fitted.flops = rehearsal.flops()
+            chosen, notes = choose(self.task, self.asked, rehearsal, self.setting.install, self.steps, self.ranks)
+            for note in notes:
+                self._say(note)
+            self.fitted.notes = notes
+            # Written before step 0, so that a run killed later does not choose again.
+            if self.run is not None and self.ranks.rank == 0 and "compute" in self.run.description:
+                self.run.chose(asdict(chosen), notes)
+        elif self.clock.step < self.steps:
+            self.setting.install(self.asked.settled())
+        self.fitted.compute = self.setting.compute
+        self.fitted.seconds["start"] += time.perf_counter() - begin
 
     def _diverged(self, error: Diverged, batch: Batch, before: list[int]) -> Diverged:
         """Name the step and the first bad module, and commit the state if this step has not touched it."""
-        decompile([network for d in self.descents.values() for network in d.roots().values()])
+        decompile(self.task)
         where = divergence.find(self.task, batch, error.rerun) if error.rerun else ""
         untouched = before == [descent.steps for descent in self.descents.values()]
         kept = ""

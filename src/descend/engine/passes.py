@@ -10,8 +10,10 @@ for the loss's terms t, the counts being summed over all parts and ranks before 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -33,15 +35,28 @@ _NOISE = 0x6E6F697365
 
 @dataclass
 class Clock:
-    """Where the run is. ``progress`` goes from 0 towards 1."""
+    """Where the run is. ``progress`` goes from 0 towards 1.
+
+    ``spent`` are the seconds of the step at hand that went into its parts; on a GPU, into asking for them.
+    """
 
     seed: int = 0
     step: int = 0
     steps: int = 1
+    spent: dict[str, float] = field(default_factory=lambda: {"forward": 0.0, "backward": 0.0, "optimizer": 0.0})
 
     @property
     def progress(self) -> float:
         return min(self.step / self.steps, 1.0)
+
+    @contextmanager
+    def spending(self, part: str) -> Iterator[None]:
+        """What is done inside is time of this part."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[part] += time.perf_counter() - begin
 
 
 @dataclass
@@ -113,7 +128,7 @@ class Passes:
             raise ValueError("per-sample clipping needs float32 or bfloat16: a loss scale would scale the norms too")
         self._refuse_batch_norm("per-sample gradients")
         sums, total = [torch.zeros_like(p) for p in self.parameters], self.parameters[0].new_zeros(())
-        with self.compute.autocast():
+        with self.compute.autocast(), self.clock.spending("backward"):
             for number, part in enumerate(self._parts):
                 self._reseed(number)
                 own, _, loss = clipped_gradients(self._value, self._roots, self.parameters, part, clip)
@@ -129,7 +144,7 @@ class Passes:
         return whole(self._loss(batch))
 
     def _forward(self, part: Batch) -> tuple[dict[str, Mean], Mean]:
-        with self.compute.autocast():
+        with self.compute.autocast(), self.clock.spending("forward"):
             result = self._loss(part)
         if isinstance(result, Mean):
             return {"loss": result}, result
@@ -140,7 +155,8 @@ class Passes:
     def _backward(self, value: Tensor) -> None:
         scale = self.scale
         # Only what this descent owns gets a gradient: a generator's loss runs through the critic and leaves it alone.
-        (value if scale is None else value * scale.scale).backward(inputs=self.parameters)
+        with self.clock.spending("backward"):
+            (value if scale is None else value * scale.scale).backward(inputs=self.parameters)
 
     def _accumulate(self) -> Metrics:
         """Counts first, then one backward a part, then gradients summed over ranks."""

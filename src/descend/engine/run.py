@@ -67,10 +67,10 @@ class Run:
     def describe(self, description: Mapping[str, Any]) -> None:
         replace_text(self.folder / "run.json", json.dumps(description, indent=2) + "\n")
 
-    def note(self, line: str) -> None:
-        """Add to run.json what the engine decided by itself."""
+    def chose(self, compute: Mapping[str, Any], notes: list[str]) -> None:
+        """Write into run.json how the run computes, and what the engine tried to find that out."""
         written = self.description
-        written["compute"]["notes"].append(line)
+        written["compute"] |= {**compute, "notes": notes}
         self.describe(written)
 
     def log(self, line: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,22 @@ import torch
 
 from descend import __version__
 from descend.data import Splits
+from descend.engine import limits
 from descend.engine.checkpoint import replace_text
 from descend.engine.compute import Compute
 from descend.engine.config import describe
 from descend.engine.errors import UsageError
 from descend.engine.evaluate import evaluate
 from descend.engine.experiment import Experiment
-from descend.engine.fit import Fitted, fit
+from descend.engine.fit import STEP, Fitted, fit
 from descend.engine.observers import Best, Journal, Observer
 from descend.engine.predictor import Predictor, load, weights
 from descend.engine.ranks import Ranks
 from descend.engine.recipe import rebuild
 from descend.engine.run import Run, read_description
+
+SHORT = 5.0
+"""Seconds of steps below which a run is not held against the machine's limits: measuring those takes half of one."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def train(
     Args:
         experiment: what to train.
         out: the run's folder, new or empty; or, with ``resume``, one that holds the run already.
-        compute: device, precision, compilation, micro-batches.
+        compute: device, precision, compilation, …; what it leaves open is chosen before step 0. With ``resume``, what
+            run.json says, if None.
         steps: in place of the experiment's own length.
         observers: beside the run's own.
         resume: go on from the newest good checkpoint.
@@ -76,12 +81,11 @@ def train(
         UsageError: the folder holds a run already, or holds none to resume.
         Diverged, Interrupted: see `fit`.
     """
-    compute = compute or Compute()
-    compute.begin()
-    ranks = Ranks.join(compute.device)
+    folder = Path(out)
+    compute = compute or (_recorded(folder) if resume else Compute())
+    ranks = Ranks.join(compute.begin().type)
     stream = experiment.stream()
     length = steps if steps is not None else experiment.length(stream)
-    folder = Path(out)
     # What cannot be written down is said before the first step, not when the best model is to be saved.
     describe([experiment.task, experiment.codec])
     run = None
@@ -109,7 +113,7 @@ def train(
         ranks.leave()
         if run is None:
             return Result(folder, {}, fitted.step)
-        scores = _score(experiment, compute, run, best, fitted)
+        scores = _score(experiment, run, best, fitted)
         return Result(folder, scores, fitted.step)
     finally:
         reader.close()
@@ -130,16 +134,19 @@ def resume(folder: str | Path, observers: Sequence[Observer] = (), checkpoint_se
     experiment, warning = rebuild(written["recipe"])
     for observer in observers if warning else ():
         observer.say(warning)
-    compute = dict(written["compute"])
-    notes, ranks = compute.pop("notes", []), compute.pop("ranks", 1)
-    # What was chosen before step 0 stays chosen: a run that fell back to eager mode does not try again.
-    compute["compile"] = compute["compile"] and not any("fell back" in note for note in notes)
-    if Ranks.join(compute["device"]).size != ranks:
+    ranks = written["compute"].get("ranks", 1)
+    if Ranks.join(_recorded(Path(folder)).begin().type).size != ranks:
         raise UsageError(f"the run in {folder} was trained by {ranks} rank(s): resume it with --ranks {ranks}")
-    return train(experiment, folder, Compute(**compute), written["steps"], observers, True, checkpoint_seconds)
+    return train(experiment, folder, None, written["steps"], observers, True, checkpoint_seconds)
 
 
-def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitted: Fitted) -> dict:
+def _recorded(folder: Path) -> Compute:
+    """How the run in the folder computes: what was chosen before its step 0 stays chosen."""
+    written = read_description(folder).get("compute", {})
+    return Compute(**{one.name: written[one.name] for one in fields(Compute) if one.name in written})
+
+
+def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict:
     """Put the kept weights into the task, score it, write scores.json."""
     began = time.perf_counter()
     task, goal = experiment.task, experiment.task.goal
@@ -150,10 +157,16 @@ def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitte
     for descent in task.descents().values():
         descent.reset()  # its averages and moments belong to the weights that were just replaced
     splits = {"valid": experiment.valid, "test": experiment.test}
-    found = {name: evaluate(task, data, compute=compute) for name, data in splits.items() if data is not None}
+    found = {name: evaluate(task, data, compute=fitted.compute) for name, data in splits.items() if data is not None}
     seconds = {**fitted.seconds, "total": fitted.seconds["total"] + time.perf_counter() - began}
     seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
-    working = fitted.seconds["data"] + fitted.seconds["step"]
+    working = sum(fitted.seconds[name] for name in STEP)
+    if fitted.flops and working > SHORT:
+        rate, precision = fitted.flops * (fitted.step - 1) / working, fitted.compute.precision or "float32"
+        share = limits.measure(task.progress.device).share(rate, precision)
+        limit = {"flops_per_s": rate, "share": round(share, 4), "of": f"a matrix product in {precision}"}
+    else:
+        limit = None
     tables = found["test"].tables if "test" in found else {}
     scores: dict[str, Any] = {
         "goal": {"metric": goal.metric, "mode": type(goal).__name__.lower()},
@@ -165,6 +178,7 @@ def _score(experiment: Experiment, compute: Compute, run: Run, best: Best, fitte
         "classes": getattr(experiment.codec, "labels", None),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "samples_per_s": round(fitted.samples / working, 1) if working else None,
+        "limit": limit,
         "parameters": sum(p.numel() for p in task.parameters()),
     }
     replace_text(run.folder / "scores.json", json.dumps(scores, indent=1) + "\n")
@@ -187,7 +201,7 @@ def _describe(experiment: Experiment, compute: Compute, ranks: Ranks, steps: int
         }
         if split
         else {"name": type(data).__name__},
-        "compute": {**asdict(compute), "threads": torch.get_num_threads(), "ranks": ranks.size, "notes": []},
+        "compute": {**asdict(compute), "ranks": ranks.size, "notes": []},
         "versions": {
             "descend": __version__,
             "torch": torch.__version__,

@@ -138,7 +138,8 @@ def _stopped(scores: Mapping[str, Any]) -> str:
 
 def _waiting_for_data(scores: Mapping[str, Any]) -> str:
     seconds = scores.get("seconds") or {}
-    data, step = seconds.get("data", 0.0), seconds.get("step", 0.0)
+    data = seconds.get("data", 0.0)
+    step = sum(seconds.get(name, 0.0) for name in ("forward", "backward", "optimizer", "engine"))
     if data > 1 and data > 0.3 * (data + step):
         return (
             f"Waiting for data took {data / (data + step):.0%} of the training time. "

@@ -86,6 +86,8 @@ def _headline(run: Mapping[str, Any], lines: Sequence[Line], scores: Mapping[str
     if seconds.get("total"):
         rate = scores.get("samples_per_s")
         cards.append((_duration(seconds["total"]), f"{rate:,.0f} samples/s" if rate else "in all"))
+    if scores.get("limit"):
+        cards.append((f"{scores['limit']['share']:.0%}", f"of this machine's limit, {scores['limit']['of']}"))
     if scores.get("parameters"):
         cards.append((f"{scores['parameters']:,}", "parameters"))
     return (
@@ -210,10 +212,15 @@ def command(run: Mapping[str, Any]) -> str:
     words += ["--seed", str(recipe.get("seed", 0))]
     if run.get("steps") is not None and "steps" not in recipe.get("arguments", {}):
         words += ["--steps", str(run["steps"])]
-    usual = {"device": "cpu", "precision": "float32", "compile": False, "micro": 1, "ranks": 1}
-    for name, value in usual.items():
-        if name in compute and compute[name] != value:
-            words += _words(f"--{name}", compute[name])
+    # What the engine chose by measuring is told, so that it is not measured again and may not come out otherwise.
+    for name in ("device", "precision", "compile", "channels_last", "hold_memory", "threads"):
+        value = compute.get(name)
+        if value is not None:
+            option = "--" + name.replace("_", "-")
+            words += [option, ("off", "on")[value] if isinstance(value, bool) else str(value)]
+    for name in ("micro", "ranks"):
+        if compute.get(name, 1) != 1:
+            words += [f"--{name}", str(compute[name])]
     return shlex.join(words)
 
 

@@ -1,0 +1,145 @@
+"""Compare the engine with what people train with today: one model, batch, optimizer and data, side by side in one run.
+
+    python benchmarks/engine.py                                   # everything; an hour on two cores
+    python benchmarks/engine.py --workloads mlp cnn --systems textbook ours ours_best
+    python benchmarks/engine.py --json benchmarks/results/engine.json
+
+Each figure is taken in a process of its own, and the systems take turns, so that a slow minute of the machine hits all
+of them. Rows: {workload, system, setting, samples_per_s, n, spread, ratio_to_textbook, share_of_limit}; a sample is a
+letter where the workload is text. The ratio is the median over turns of the ratio within a turn; the spread is the
+interquartile range over the median. Peers are installed into an environment of their own, beside the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from workloads import WORKLOADS
+
+HOME = Path(__file__).resolve().parent
+PEERS = HOME.parent / "build" / "peers"
+"""Environment of the peers."""
+NEEDED = ("torch==2.13.0", "lightning==2.6.*", "transformers[torch]==5.*", "jax[cpu]", "optax")
+SYSTEMS = {
+    "textbook": "DataLoader, eager",
+    "eager": "tensors, by hand, eager, fused AdamW",
+    "tensors": "tensors, by hand, torch.compile",
+    "ours": "descend, float32, not compiled",
+    "ours_best": "descend, everything left open",
+    "lightning": "Lightning",
+    "trainer": "transformers' Trainer",
+    "jax_loop": "JAX and optax, a jitted step",
+    "jax_scan": "JAX and optax, a scan over 16 steps",
+}
+"""File in systems/ or peers/, and its setting in words."""
+THEIRS = ("lightning", "trainer", "jax_loop", "jax_scan")
+
+
+def peers() -> str:
+    """The interpreter of the peers' environment, which is made where it is missing."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *NEEDED], check=True)
+    return str(python)
+
+
+def one(system: str, workload: str) -> dict[str, Any]:
+    """Measure in a fresh process."""
+    python = peers() if system in THEIRS else sys.executable
+    words = [python, str(HOME / "engine.py"), "--one", system, workload]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
+    if done.returncode:
+        raise SystemExit(f"{system} on {workload} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def rows(workloads: list[str], systems: list[str], turns: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for name in workloads:
+        workload = WORKLOADS[name]
+        taken: dict[str, list[dict[str, Any]]] = {system: [] for system in systems}
+        limits = []
+        for turn in range(turns):
+            limits.append(one("limit", name)["float32"])
+            for system in systems:
+                taken[system].append(one(system, name))
+                print(f"{name} {system} {turn}: {taken[system][-1]}", file=sys.stderr, flush=True)
+        limit = statistics.median(limits)
+        for system in systems:
+            rates = [each["samples_per_s"] * workload.unit for each in taken[system]]
+            middle = statistics.median(rates)
+            pairs = zip(taken[system], taken.get("textbook", taken[system]), strict=True)
+            ratios = [one["samples_per_s"] / other["samples_per_s"] for one, other in pairs]
+            quarters = statistics.quantiles(rates, n=4) if turns > 1 else [middle] * 3
+            found.append(
+                {
+                    "workload": name,
+                    "system": system,
+                    "setting": SYSTEMS[system],
+                    "samples_per_s": round(middle, 1),
+                    "n": turns,
+                    "spread": round((quarters[2] - quarters[0]) / middle, 3),
+                    "ratio_to_textbook": round(statistics.median(ratios), 2) if "textbook" in taken else None,
+                    "share_of_limit": round(middle / workload.unit * workload.flops / limit, 3),
+                    "first_step_s": round(statistics.median(each["first_step_s"] for each in taken[system]), 2),
+                    "notes": taken[system][-1].get("notes", []),
+                }
+            )
+    return found
+
+
+def shown(found: list[dict[str, Any]]) -> str:
+    names = f"{'workload':10} {'system':10} {'samples/s':>12} {'spread':>7} {'× textbook':>10} {'of limit':>8}"
+    lines = [f"{names} {'first step':>10}"]
+    for row in found:
+        ratio = f"{row['ratio_to_textbook']:.2f}" if row["ratio_to_textbook"] else ""
+        lines.append(
+            f"{row['workload']:10} {row['system']:10} {row['samples_per_s']:12,.0f} {row['spread']:7.1%} {ratio:>10} "
+            f"{row['share_of_limit']:8.1%} {row['first_step_s']:8.2f} s"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.one:
+        system, workload = told.one
+        if system == "limit":
+            from descend.engine.limits import measure
+
+            print(json.dumps({"float32": measure().float32}))
+        else:
+            print(
+                json.dumps(
+                    importlib.import_module(f"{'peers' if system in THEIRS else 'systems'}.{system}").measure(
+                        WORKLOADS[workload]
+                    )
+                )
+            )
+        return
+    found = rows(told.workloads, told.systems, told.turns)
+    print(shown(found))
+    if told.json:
+        told.json.parent.mkdir(parents=True, exist_ok=True)
+        told.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Which way of computing is fastest here: found before step 0, by trying.
+
+Ways are tried one after the other, each on top of those kept so far. One is kept if a step taken in it agrees with the
+step without it (`rehearsal`) and if it is faster by more than measuring errs; compilation, if what it saves over the
+remaining steps exceeds what compiling took. Runs too short to win anything try nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from descend.engine.compute import Compute
+from descend.engine.errors import Diverged
+from descend.engine.ranks import Ranks
+from descend.engine.rehearsal import ROUNDING, Outcome, Rehearsal
+from descend.engine.task import Task
+
+GAIN = 1.05
+"""How much faster a way must be to be kept; medians of a few steps differ by less than this without a cause."""
+STEPS = 400
+"""Fewest steps of a run in which anything is tried: a trial takes some ten."""
+SECONDS = 2.0
+"""Shortest rest of a run in which anything is tried."""
+COMPILING = 120.0
+"""Shortest rest of a run, in seconds, in which compilation is tried unasked: it takes 5 to 40, and saves a few percent
+where it saves anything."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One choice of a `Compute`.
+
+    Attributes:
+        field: of `Compute`.
+        value: to be tried.
+        worth: whether it can pay for this task, on this device.
+        least: shortest rest of a run, in seconds, in which it is tried.
+    """
+
+    field: str
+    value: Any
+    worth: Callable[[Task, Compute], bool]
+    least: float = SECONDS
+
+    def __str__(self) -> str:
+        return {"compile": "torch.compile"}.get(self.field, self.field + f" {self.value}" * (self.value is not True))
+
+
+def _on_cpu(task: Task, compute: Compute) -> bool:
+    return compute.device == "cpu"
+
+
+def _convolves(task: Task, compute: Compute) -> bool:
+    """Whether there is a filter whose layout could change."""
+    return any(
+        isinstance(m, nn.Conv2d) and not m.weight.is_contiguous(memory_format=torch.channels_last)
+        for m in task.modules()
+    )
+
+
+def _has_bfloat16(task: Task, compute: Compute) -> bool:
+    if str(compute.device).startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return compute.device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+WAYS = (
+    Way("hold_memory", True, _on_cpu),
+    Way("threads", 1, lambda task, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
+    Way("channels_last", True, _convolves),
+    Way("precision", "bfloat16", _has_bfloat16),
+    Way("compile", True, lambda task, compute: True, COMPILING),
+)
+
+
+def choose(
+    task: Task,
+    asked: Compute,
+    rehearsal: Rehearsal,
+    install: Callable[[Compute], None],
+    steps: int,
+    ranks: Ranks,
+) -> tuple[Compute, list[str]]:
+    """Settle what was not told, and check what was told to be compiled.
+
+    Args:
+        asked: by the user; it is installed, but for compilation.
+        rehearsal: of step 0.
+        install: makes task and process compute in a way.
+        steps: that the run has before it.
+
+    Returns:
+        The choice, installed, and one line for each way that was tried.
+    """
+    compute = replace(asked.settled(), compile=False)
+    ways = [way for way in WAYS if getattr(asked, way.field) is None and way.worth(task, compute)]
+    if not asked.compile and (steps < STEPS or not ways):
+        return compute, []
+    try:
+        search = _Search(compute, rehearsal, install, steps, ranks)
+    except Diverged:  # the run's own first step will say so
+        return compute, []
+    for way in ways if steps >= STEPS else []:
+        search.attempt(way)
+    if asked.compile:
+        search.oblige(WAYS[-1])
+    return search.compute, search.notes
+
+
+class _Search:
+    """The way kept so far, what a step gives in it, and what it takes."""
+
+    def __init__(
+        self,
+        compute: Compute,
+        rehearsal: Rehearsal,
+        install: Callable[[Compute], None],
+        steps: int,
+        ranks: Ranks,
+    ):
+        self.compute, self.rehearsal, self.install, self.steps, self.ranks = compute, rehearsal, install, steps, ranks
+        self.notes: list[str] = []
+        self.reference = rehearsal.outcome()
+        self.seconds = self._seconds()
+
+    def attempt(self, way: Way) -> None:
+        """Keep the way if it is right and pays."""
+        if self.seconds * self.steps < way.least:
+            return
+        begin = time.perf_counter()
+        trial, outcome, wrong = self._try(way)
+        cost = self._mean(time.perf_counter() - begin) if way.field == "compile" else 0.0
+        if wrong:
+            self._back(f"{way}: refused ({wrong})")
+            return
+        found = self._seconds()
+        saved = (self.seconds - found) * self.steps
+        speed = f"{self.seconds / found:.2f} times as fast, {self.seconds * 1e3:.3g} to {found * 1e3:.3g} ms a step"
+        if self.seconds < GAIN * found:
+            self._back(f"{way}: left ({speed})")
+        elif saved < cost:
+            self._back(f"{way}: left ({speed}; that saves {saved:.0f} s and took {cost:.0f} s)")
+        else:
+            self.compute, self.reference, self.seconds = trial, outcome, found
+            self.notes.append(f"{way}: kept ({speed})")
+
+    def oblige(self, way: Way) -> None:
+        """Keep the way if it is right: it was asked for."""
+        trial, outcome, wrong = self._try(way)
+        if wrong:
+            self._back(f"{way}: fell back to eager mode ({wrong})")
+        else:
+            self.compute, self.reference = trial, outcome
+            self.notes.append(f"{way}: compiled")
+
+    def _try(self, way: Way) -> tuple[Compute, Outcome, str]:
+        trial = replace(self.compute, **{way.field: way.value})
+        outcome, precision = self.reference, trial.precision or "float32"
+        try:
+            nearby = self.rehearsal.outcome(ROUNDING[precision])
+            self.install(trial)
+            outcome = self.rehearsal.outcome()
+            wrong = outcome.differs(self.reference, nearby, precision)
+        except Exception as error:  # whatever a compiler raises, the way before still trains
+            wrong = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if self.ranks.most(int(bool(wrong))) and not wrong:
+            wrong = "another rank refused it"
+        return trial, outcome, wrong
+
+    def _back(self, note: str) -> None:
+        self.install(self.compute)
+        self.notes.append(note)
+
+    def _seconds(self) -> float:
+        """Of a step. Ranks must take equally many, and decide alike."""
+        return self._mean(self.rehearsal.seconds(most=3) if self.ranks.size > 1 else self.rehearsal.seconds())
+
+    def _mean(self, seconds: float) -> float:
+        return float(self.ranks.sum([torch.tensor(seconds, dtype=torch.float64)])[0]) / self.ranks.size

@@ -1,0 +1,54 @@
+"""A task and its process, set to compute in one way or another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from descend.engine import memory
+from descend.engine.compiling import compile_networks, decompile
+from descend.engine.compute import Compute
+from descend.engine.passes import Clock
+from descend.engine.ranks import Ranks
+from descend.engine.task import Task
+
+
+class Setting:
+    """How a task computes now; `install` changes it.
+
+    Args:
+        ranks, clock: what its descents are told besides.
+    """
+
+    def __init__(self, task: Task, ranks: Ranks, clock: Clock):
+        self.task, self.ranks, self.clock = task, ranks, clock
+        self.compute = Compute().settled()
+        self._laid: list[Tensor] = []
+        self._compiled = False
+
+    def install(self, compute: Compute) -> None:
+        """Compute in this way from now on; all its choices are made.
+
+        Filters change their layout only before the first step: moments are laid out as their parameters are then.
+        """
+        self.compute = compute
+        if compute.threads != torch.get_num_threads():
+            torch.set_num_threads(compute.threads or 1)
+        memory.hold(bool(compute.hold_memory))
+        self._lay(bool(compute.channels_last))
+        if bool(compute.compile) != self._compiled:
+            (compile_networks if compute.compile else decompile)(self.task)
+            self._compiled = bool(compute.compile)
+        for descent in self.task.descents().values():
+            descent.attach(compute, self.ranks, self.clock)
+
+    def _lay(self, channels_last: bool) -> None:
+        if not channels_last:
+            for weight in self._laid:
+                weight.data = weight.data.contiguous()
+            self._laid = []
+            return
+        for module in self.task.modules():
+            if isinstance(module, nn.Conv2d) and not module.weight.is_contiguous(memory_format=torch.channels_last):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+                self._laid.append(module.weight)

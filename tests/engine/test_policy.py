@@ -1,0 +1,231 @@
+"""What the engine chooses by itself: nothing that computes something else, nothing that does not pay, once."""
+
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch import nn
+
+from descend.data import Batch, Loader
+from descend.engine import Clock, Compute, Ranks, Run, fit, memory, policy, setting
+from descend.engine.policy import choose
+from descend.engine.rehearsal import Rehearsal
+from descend.engine.setting import Setting
+from descend.functional import keyed
+from descend.optim import EMA, SGD, AdamW
+from tests.engine.pages import Line, network, points
+
+OPEN = Compute("cpu", channels_last=False, hold_memory=False, threads=1, compile=False)
+"""Only the precision is to be chosen."""
+
+
+class Net(nn.Module):
+    """6 → 2, slow in float32; what it gives in bfloat16, or compiled, is multiplied."""
+
+    def __init__(self, slow=0.002, factor=1.0, compiled=1.0, quick=0.0):
+        super().__init__()
+        self.map = nn.Linear(6, 2)
+        self.slow, self.factor, self.compiled, self.quick = slow, factor, compiled, quick
+
+    def forward(self, x):
+        if torch.compiler.is_compiling():
+            return self.map(x) * self.compiled
+        if torch.is_autocast_enabled("cpu"):
+            time.sleep(self.quick)
+            return self.map(x) * self.factor
+        time.sleep(self.slow)
+        return self.map(x)
+
+
+def chosen(model, asked, steps=100_000, optimizer=None):
+    task = Line(model, optimizer or SGD(0.1))
+    installed = Setting(task, Ranks(), Clock(0, 0, steps))
+    installed.install(replace(asked.settled(), compile=False))
+    batch = Loader(points(), 16).batch(0)
+    task.train()
+    compute, notes = choose(
+        task, asked, Rehearsal(task, 0, lambda: task.step(batch)), installed.install, steps, Ranks()
+    )
+    assert installed.compute == compute
+    return compute, notes
+
+
+def test_a_faster_way_that_gives_the_same_is_kept():
+    compute, (note,) = chosen(Net(), OPEN)
+    assert compute == replace(OPEN, precision="bfloat16")
+    assert note.startswith("precision bfloat16: kept (")
+
+
+@pytest.mark.parametrize("factor", [1.5, 0.0, float("nan")])
+def test_a_faster_way_that_gives_something_else_is_refused(factor):
+    compute, (note,) = chosen(Net(factor=factor), OPEN)
+    assert compute == replace(OPEN, precision="float32")
+    assert note.startswith("precision bfloat16: refused (")
+
+
+class Last(nn.Module):
+    """The last state of an LSTM."""
+
+    def __init__(self, inputs, width):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(inputs, width, batch_first=True), nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class WrongGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return grads[0] * 0.5
+
+
+class Half(Net):
+    """The forward pass is right in bfloat16, the gradient half of what it is."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        return WrongGradient.apply(y) if torch.is_autocast_enabled("cpu") else y
+
+
+def test_a_right_loss_with_a_wrong_gradient_is_refused():
+    compute, (note,) = chosen(Half(), OPEN)
+    assert compute.precision == "float32"
+    assert note == "precision bfloat16: refused (the gradient of map.weight differs by 5.0e-01 of its size)"
+
+
+def test_a_slower_way_is_left():
+    compute, (note,) = chosen(Net(quick=0.002), OPEN)
+    assert compute.precision == "float32"
+    assert note.startswith("precision bfloat16: left (")
+
+
+@pytest.mark.parametrize("steps", [0, 1, policy.STEPS - 1])
+def test_a_short_run_tries_nothing(steps):
+    assert chosen(Net(), OPEN, steps) == (replace(OPEN, precision="float32"), [])
+
+
+def test_what_was_told_is_not_tried():
+    told = replace(OPEN, precision="float32")
+    assert chosen(Net(), told) == (told, [])
+
+
+@pytest.mark.parametrize(("cost", "words"), [(0.0, "kept ("), (2.0, "that saves 1 s and took 2 s)")])
+def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
+    model = Net()
+
+    def quick(task):
+        time.sleep(cost)
+        model.slow = 0.0
+
+    def slow(task):
+        model.slow = 0.002
+
+    monkeypatch.setattr(setting, "compile_networks", quick)
+    monkeypatch.setattr(setting, "decompile", slow)
+    monkeypatch.setattr(policy, "WAYS", (replace(policy.WAYS[-1], least=0.0),))
+    asked = replace(OPEN, precision="float32", compile=None)
+    compute, (note,) = chosen(model, asked, steps=policy.STEPS)
+    assert words in note
+    assert compute.compile == (cost == 0.0)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_that_computes_something_else_is_refused():
+    asked = replace(OPEN, precision="float32", compile=True)
+    compute, (note,) = chosen(Net(compiled=1.01), asked)
+    assert compute == replace(asked, compile=False)
+    assert note.startswith("torch.compile: fell back to eager mode (loss differs by ")
+    compute, (note,) = chosen(Net(), asked)
+    assert compute == asked
+    assert note == "torch.compile: compiled"
+
+
+@pytest.mark.slow
+def test_dropout_draws_the_same_compiled_or_not():
+    model = nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 2))
+    _, (note,) = chosen(model, replace(OPEN, precision="float32", compile=True))
+    assert note == "torch.compile: compiled"
+
+
+def test_a_rehearsal_leaves_no_trace():
+    model = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+    task = Line(model, AdamW(1e-2, average=EMA(0.9)))
+    batch = Loader(points(), 16).batch(0)
+    task.train()
+    before = {name: tensor.clone() for name, tensor in task.state_dict().items()}
+    rehearsal = Rehearsal(task, 3, lambda: task.step(batch))
+    one, other = rehearsal.outcome(), rehearsal.outcome()
+    assert rehearsal.seconds() > 0
+    assert one.differs(other, other, "float32") == ""
+    assert rehearsal.outcome(1e-5).differs(one, one, "float32") == ""
+    assert rehearsal.outcome(0.3).differs(one, one, "float32")
+    assert all(torch.equal(one.gradients[key], other.gradients[key]) for key in one.gradients)
+    assert {name for _, _, name in one.gradients} == {name for name, _ in model.named_parameters()}
+    assert all(torch.equal(before[name], tensor) for name, tensor in task.state_dict().items())
+    assert task.descent.state_dict() == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "forward"),
+    [
+        (nn.Sequential(nn.Linear(6, 2)), (6,), 2 * 16 * 6 * 2),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(72, 2)), (3, 5, 5), 2 * 16 * (9 * 27 * 8 + 144)),
+        (Last(7, 5), (4, 7), 2 * 16 * 4 * (20 * 12) + 2 * 16 * 10),
+    ],
+    ids=["linear", "convolution", "lstm"],
+)
+def test_operations_are_counted(model, shape, forward):
+    task = Line(model, SGD(0.1))
+    batch = Batch(x=torch.randn(16, *shape), target=torch.randn(16, 2))
+    found = Rehearsal(task, 0, lambda: task.step(batch)).flops()
+    # The backward pass takes as much for the weights, and again for the inputs of all layers but the first.
+    assert 2 * forward <= found <= 3 * forward
+
+
+def test_filters_change_their_layout_and_back():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2))
+    with_last = model[0].weight.detach().clone(memory_format=torch.channels_last)
+    installed = Setting(Line(model, SGD(0.1)), Ranks(), Clock())
+    installed.install(Compute(channels_last=True).settled())
+    assert model[0].weight.stride() == with_last.stride()
+    installed.install(Compute(channels_last=False).settled())
+    assert model[0].weight.is_contiguous()
+    assert torch.equal(model[0].weight, with_last)
+
+
+def test_memory_is_held_and_given_back():
+    try:
+        if not memory.hold(True):
+            pytest.skip("the C library has no mallopt")
+        assert memory.hold(True)
+        assert torch.ones(1 << 20).sum() == 1 << 20
+    finally:
+        assert memory.hold(False)
+
+
+def test_a_run_chooses_once(tmp_path, monkeypatch):
+    keyed.reseed(0)
+    with Run.create(tmp_path / "run", {"compute": {"notes": []}}) as run:
+        first = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=4, compute=Compute(threads=1), run=run)
+        written = run.description["compute"]
+        assert {name: written[name] for name in asdict(first.compute)} == asdict(first.compute)
+        assert None not in written.values()
+        json.dumps(written)
+        monkeypatch.setattr(sys.modules["descend.engine.fit"], "choose", None)
+        again = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=8, compute=first.compute, run=run)
+    assert again.compute == first.compute
+    assert again.notes == []
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=2, compute=Compute(threads=1))
+    assert torch.get_num_threads() == before
