@@ -99,7 +99,7 @@ ROWS = [
     Row("fashion-mlp", ("fashion",), "Fashion-MNIST", published="0.8833", source=f"{FASHION}: MLP 256-128-100"),
     Row(
         "fashion-lenet",
-        ("fashion", "--model", "lenet"),
+        ("fashion", "--model", "lenet", "--precision", "float32"),
         "Fashion-MNIST",
         published="0.916",
         source=f"{FASHION}: 2 convolutions, 3 dense, augmented",
