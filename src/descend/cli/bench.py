@@ -73,15 +73,14 @@ def _machine(found: Limits) -> str:
 def _recipe(fitted: Fitted, found: Limits) -> str:
     from descend.engine import STEP
 
-    spent = {name: fitted.seconds[name] for name in STEP}
-    total = sum(spent.values())
+    spent, total = {name: fitted.seconds[name] for name in STEP}, fitted.working
     if not fitted.samples:
         return "one step only: give it more, --steps 100"
     steps = fitted.step - 1
     lines = [f"{fitted.samples / total:,.0f} samples/s, {total / steps * 1e3:.3g} ms a step"]
     lines += [f"  {name:10} {value / total:6.1%}  {value / steps * 1e6:10,.0f} µs" for name, value in spent.items()]
     if fitted.flops:
-        rate, precision = fitted.flops * steps / total, fitted.compute.precision or "float32"
+        rate, precision = fitted.flops_per_s, fitted.compute.precision or "float32"
         lines.append(
             f"{rate / 1e9:.0f} GFLOP/s in matrix products and convolutions: {found.share(rate, precision):.0%} of the "
             f"limit in {precision}"

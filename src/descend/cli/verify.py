@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,19 +184,10 @@ def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
 
 
 def _chosen(folder: Path) -> list[str]:
-    """The words that make another run compute as this one did, which may have measured what is fastest."""
-    from descend.engine import Compute
+    """The words that make another run compute as this one did."""
+    from descend.insight.report import chosen
 
-    written = description_of(folder)["compute"]
-    words = []
-    for each in fields(Compute):
-        value = written[each.name]
-        if value is not None and each.name != "micro":
-            words += [
-                "--" + each.name.replace("_", "-"),
-                ("off", "on")[value] if isinstance(value, bool) else str(value),
-            ]
-    return words
+    return chosen(description_of(folder)["compute"])
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Tensor]]:

@@ -62,6 +62,16 @@ class Fitted:
     compute: Compute = field(default_factory=Compute)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def working(self) -> float:
+        """Seconds of all steps but the first."""
+        return sum(self.seconds[name] for name in STEP)
+
+    @property
+    def flops_per_s(self) -> float:
+        """Floating-point operations a second in these steps; 0 where they were not counted."""
+        return self.flops * (self.step - 1) / self.working if self.working else 0.0
+
 
 def fit(
     task: Task,

@@ -22,7 +22,7 @@ from descend.engine.config import describe
 from descend.engine.errors import UsageError
 from descend.engine.evaluate import evaluate
 from descend.engine.experiment import Experiment
-from descend.engine.fit import STEP, Fitted, fit
+from descend.engine.fit import Fitted, fit
 from descend.engine.observers import Best, Journal, Observer
 from descend.engine.predictor import Predictor, load, weights
 from descend.engine.ranks import Ranks
@@ -160,9 +160,8 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
     found = {name: evaluate(task, data, compute=fitted.compute) for name, data in splits.items() if data is not None}
     seconds = {**fitted.seconds, "total": fitted.seconds["total"] + time.perf_counter() - began}
     seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
-    working = sum(fitted.seconds[name] for name in STEP)
-    if fitted.flops and working > SHORT:
-        rate, precision = fitted.flops * (fitted.step - 1) / working, fitted.compute.precision or "float32"
+    if fitted.flops and fitted.working > SHORT:
+        rate, precision = fitted.flops_per_s, fitted.compute.precision or "float32"
         share = limits.measure(task.progress.device).share(rate, precision)
         limit = {"flops_per_s": rate, "share": round(share, 4), "of": f"a matrix product in {precision}"}
     else:
@@ -177,7 +176,7 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
         **tables,
         "classes": getattr(experiment.codec, "labels", None),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "samples_per_s": round(fitted.samples / working, 1) if working else None,
+        "samples_per_s": round(fitted.samples / fitted.working, 1) if fitted.working else None,
         "limit": limit,
         "parameters": sum(p.numel() for p in task.parameters()),
     }

@@ -212,16 +212,23 @@ def command(run: Mapping[str, Any]) -> str:
     words += ["--seed", str(recipe.get("seed", 0))]
     if run.get("steps") is not None and "steps" not in recipe.get("arguments", {}):
         words += ["--steps", str(run["steps"])]
-    # What the engine chose by measuring is told, so that it is not measured again and may not come out otherwise.
+    words += chosen(compute)
+    for name in ("micro", "ranks"):
+        if compute.get(name, 1) != 1:
+            words += [f"--{name}", str(compute[name])]
+    return shlex.join(words)
+
+
+def chosen(compute: Mapping[str, Any]) -> list[str]:
+    """The words that make another run compute as a run.json says. What was chosen by measuring is told, because
+    measured again it might come out otherwise."""
+    words = []
     for name in ("device", "precision", "compile", "channels_last", "hold_memory", "threads"):
         value = compute.get(name)
         if value is not None:
             option = "--" + name.replace("_", "-")
             words += [option, ("off", "on")[value] if isinstance(value, bool) else str(value)]
-    for name in ("micro", "ranks"):
-        if compute.get(name, 1) != 1:
-            words += [f"--{name}", str(compute[name])]
-    return shlex.join(words)
+    return words
 
 
 def _words(option: str, value: Any) -> list[str]:
