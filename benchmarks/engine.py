@@ -27,7 +27,7 @@ from workloads import WORKLOADS
 HOME = Path(__file__).resolve().parent
 PEERS = HOME.parent / "build" / "peers"
 """Environment of the peers."""
-NEEDED = ("torch==2.13.0", "lightning==2.6.*", "transformers[torch]==5.*", "jax[cpu]", "optax")
+NEEDED = ("torch==2.13.0", "lightning==2.6.*", "transformers[torch]==5.*", "keras==3.*", "jax[cpu]", "optax")
 SYSTEMS = {
     "textbook": "DataLoader, eager",
     "eager": "tensors, by hand, eager, fused AdamW",
@@ -36,6 +36,8 @@ SYSTEMS = {
     "ours_best": "descend, everything left open",
     "lightning": "Lightning",
     "trainer": "transformers' Trainer",
+    "keras_torch": "Keras 3 on torch",
+    "keras_jax": "Keras 3 on JAX",
     "jax_loop": "JAX and optax, a jitted step",
     "jax_scan": "JAX and optax, a scan over 16 steps",
 }
@@ -43,7 +45,7 @@ SYSTEMS = {
 LEFT_OUT = {("jax_scan", "cnn"), ("jax_scan", "resnet20")}
 """XLA on CPU runs a convolution inside a loop on one thread, without its fast kernels: 50 pictures/s, against 860
 without the loop, and minutes to the first of them."""
-THEIRS = ("lightning", "trainer", "jax_loop", "jax_scan")
+THEIRS = ("lightning", "trainer", "keras_torch", "keras_jax", "jax_loop", "jax_scan")
 
 
 def peers() -> str:

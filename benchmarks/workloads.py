@@ -161,9 +161,12 @@ class Meter:
 
     >>> while not meter.tick():
     ...     step()
+
+    A window on a GPU ends when all that was asked for is done.
     """
 
     batch: int
+    device: str = "cpu"
     warm: float = 2.0
     seconds: float = 4.0
     begun: float = field(default_factory=time.perf_counter)
@@ -176,15 +179,23 @@ class Meter:
         """After so many steps; True when enough was seen."""
         now = time.perf_counter()
         if not self.first:
+            now = self._done()
             self.first = now
         if now < self.first + self.warm:
             self._since = now
             return False
         self._steps += steps
         if now - self._since >= 0.25:
+            now = self._done()
             self._rates.append(self._steps * self.batch / (now - self._since))
             self._since, self._steps = now, 0
         return now > self.first + self.warm + self.seconds
+
+    def _done(self) -> float:
+        """The time, once the device has done all that it was asked."""
+        if self.device != "cpu":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def row(self) -> dict[str, float]:
         """Samples a second, and the seconds from the start to the end of the first step."""

@@ -5,5 +5,5 @@ from workloads import Workload
 from systems import tensors
 
 
-def measure(workload: Workload) -> dict[str, float]:
-    return tensors.measure(workload, compiled=False)
+def measure(workload: Workload, device: str = "cpu") -> dict[str, float]:
+    return tensors.measure(workload, device, compiled=False)

@@ -32,15 +32,15 @@ class Metered(engine.Observer):
             raise engine.Stop("measured")
 
 
-def measure(workload: Workload, compute: engine.Compute | None = None) -> dict[str, Any]:
-    meter = Meter(workload.batch)
+def measure(workload: Workload, device: str = "cpu", compute: engine.Compute | None = None) -> dict[str, Any]:
+    meter = Meter(workload.batch, device)
     x, target = workload.data()
     task = Learn(workload.model(), AdamW(LR))
     fitted = engine.fit(
         task,
         Loader(Tensors(x=x, target=target), workload.batch),
         steps=1_000_000,  # a long run; it is stopped when enough was seen
-        compute=compute or engine.Compute(precision="float32", compile=False),
+        compute=compute or engine.Compute(device, "float32", compile=False),
         observers=[Metered(meter)],
     )
     return {**meter.row(), "notes": fitted.notes}

@@ -8,5 +8,5 @@ from descend.engine import Compute
 from systems import ours
 
 
-def measure(workload: Workload) -> dict[str, Any]:
-    return ours.measure(workload, Compute())
+def measure(workload: Workload, device: str = "cpu") -> dict[str, Any]:
+    return ours.measure(workload, device, Compute(device))

@@ -18,7 +18,7 @@ from descend.functional import keyed
 from descend.optim import EMA, SGD, AdamW
 from tests.engine.pages import Line, line, network, points
 
-OPEN = Compute("cpu", channels_last=False, hold_memory=False, threads=1, compile=False)
+OPEN = Compute("cpu", channels_last=False, hold_memory=False, threads=1, compile=False, graph=False, products=False)
 """Only the precision is to be chosen."""
 
 

@@ -71,6 +71,8 @@ def description(**changed: Any) -> dict[str, Any]:
             "device": "cpu",
             "precision": "float32",
             "compile": False,
+            "graph": False,
+            "products": False,
             "micro": 4,
             "threads": 2,
             "ranks": 1,

@@ -9,7 +9,19 @@ from torch import nn
 from torch.nn import functional
 
 from descend.functional import keyed
-from descend.models import MLP, LeNet, Mirrored, ResNet, TableNet, resnet18, resnet20, resnet32, resnet44, resnet56
+from descend.models import (
+    MLP,
+    Airbench,
+    LeNet,
+    Mirrored,
+    ResNet,
+    TableNet,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet44,
+    resnet56,
+)
 from descend.nn import GELU, BatchNorm, GroupNorm, PReLU, geglu, glu, reglu, swiglu
 from descend.optim.muon import is_hidden_matrix
 from descend.optim.optimizer import named
@@ -87,6 +99,58 @@ def test_resnet_with_batch_norm_in_training():
 
     model = ResNet(3, 5, (2, 1), (8, 16)).train()
     _compare(model, lambda p, x: _resnet(p, x, (2, 1), norm), _draw(6, 3, 12, 12))
+
+
+def test_airbench():
+    def formula(p, x):
+        def norm(x, shift):
+            mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
+            return (x - mean) / (var + 1e-5).sqrt() + shift.view(-1, 1, 1)
+
+        gelu = functional.gelu
+        x = gelu(functional.conv2d(x, p["white.weight"], p["white.bias"]))
+        for i in (1, 2, 3):
+            x = functional.max_pool2d(functional.conv2d(x, p[f"body.{i}.0.weight"], padding=1), 2)
+            x = gelu(norm(x, p[f"body.{i}.2.bias"]))
+            x = gelu(norm(functional.conv2d(x, p[f"body.{i}.4.weight"], padding=1), p[f"body.{i}.5.bias"]))
+        return functional.linear(x.amax((2, 3)), p["head.weight"], p["head.bias"]) / 9
+
+    model = Airbench(3, 5, (8, 12, 10))
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    assert frozen == ["white.weight", *(f"body.{i}.{j}.weight" for i in (1, 2, 3) for j in (2, 5))]
+    for p in model.parameters():
+        p.requires_grad_(True)  # to compare their gradients too
+    for name, p in model.named_parameters():
+        if name in frozen[1:]:
+            assert (p == 1).all()
+    plain = _WithoutScale(model)
+    _compare(plain, lambda p, x: formula({n.removeprefix("model."): v for n, v in p.items()}, x), _draw(6, 3, 32, 32))
+
+
+class _WithoutScale(torch.nn.Module):
+    """The network over its learned parameters alone: the norms' scales stay 1."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)
+
+    def named_parameters(self, *args, **kwargs):
+        for name, p in super().named_parameters(*args, **kwargs):
+            if not (name.startswith("model.body") and name.endswith(("2.weight", "5.weight"))):
+                yield name, p
+
+
+def test_airbench_whitens_patches():
+    model = Airbench(3, 5)
+    mixing = _draw(12, 12, key=4)
+    x = (_draw(40_000, 12, key=5) @ mixing).view(-1, 3, 2, 2)
+    model.whiten(x, eps=0.0)
+    y = functional.conv2d(x, model.white.weight).flatten(1)
+    torch.testing.assert_close(torch.cov(y[:, :12].T), torch.eye(12), atol=1e-3, rtol=0)
+    torch.testing.assert_close(y[:, 12:], -y[:, :12])
 
 
 def test_resnet_with_group_norm():

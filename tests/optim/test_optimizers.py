@@ -14,6 +14,7 @@ from descend.optim import (
     AdamW,
     Constant,  # noqa: F401  repr names it
     Cosine,
+    Direct,
     Lion,
     Muon,
     NAdam,
@@ -295,3 +296,57 @@ def test_descriptions_are_values():
     assert AdamW(1e-3) != AdamW(2e-3)
     muon = Muon(0.01, momentum=0.9, weight_decay=0.1, schedule=Cosine())
     assert eval(repr(muon)) == muon
+
+
+@pytest.mark.parametrize("description", [Adam(0.01, weight_decay=0.1), AdamW(0.01, weight_decay=0.1)])
+def test_the_direct_step_is_the_optimizers_own_in_every_bit(description):
+    torch.manual_seed(0)
+    one = Net()
+    other = copy.deepcopy(one)
+    parameters = [[held.parameter for held in named({"": net})] for net in (one, other)]
+    optimizers = [description.build(named({"": net})) for net in (one, other)]
+    assert Direct.of(optimizers[0], parameters[0]) is None  # there are no moments yet
+    direct = None
+    for step in range(4):
+        gradients = [torch.randn_like(p) for p in parameters[0]]
+        for held, optimizer in zip(parameters, optimizers, strict=True):
+            if optimizer is optimizers[0] and direct is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = 0.01 / step
+                assert direct(gradients)
+                continue
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01 / max(step, 1)
+            for p, gradient in zip(held, gradients, strict=True):
+                p.grad = gradient.clone()
+            optimizer.step()
+        direct = direct or Direct.of(optimizers[0], parameters[0])
+        assert direct is not None
+    for a, b in zip(*parameters, strict=True):
+        assert torch.equal(a, b)
+    states = [optimizer.state_dict()["state"] for optimizer in optimizers]
+    for key, values in states[0].items():
+        assert all(torch.equal(value, states[1][key][name]) for name, value in values.items())
+
+
+def test_the_direct_step_leaves_to_the_optimizer_what_it_cannot_do():
+    net = Net()
+    parameters, optimizer = [held.parameter for held in named({"": net})], AdamW(0.01).build(named({"": net}))
+    for p in parameters:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    direct = Direct.of(optimizer, parameters)
+    assert direct is not None
+    gradients = [torch.ones_like(p) for p in parameters]
+    before = [p.clone() for p in parameters]
+    assert not direct([None, *gradients[1:]])
+    place = next(i for i, p in enumerate(parameters) if p.dim() == 2)
+    turned = gradients[place].T.contiguous().T
+    assert not direct([*gradients[:place], turned, *gradients[place + 1 :]])
+    handle = optimizer.register_step_pre_hook(lambda *_: None)
+    assert not direct(gradients)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, before, strict=True))
+    handle.remove()
+    assert direct(gradients)
+    plain = SGD(0.01, momentum=0.9).build(named({"": net}))
+    assert Direct.of(plain, parameters) is None

@@ -8,6 +8,8 @@ import pytest
 from descend.data import BadData
 from descend.data.datasets.table import read_table
 from descend.engine import Compute, load, train
+from descend.recipes.cifar10 import airbench, cifar10
+from descend.recipes.cifar10 import resnet as cifar_resnet
 from descend.recipes.digits import digits
 from descend.recipes.fashion import fashion, lenet, resnet
 from descend.recipes.table import table
@@ -27,6 +29,14 @@ def test_digits_reach_their_score_and_read_a_picture(tmp_path):
 def test_fashion_learns(model, least, tmp_path, real_data):
     result = train(fashion(model, batch=64, seed=0), tmp_path / "run", steps=60)
     assert result.scores["test"]["accuracy"] > least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "least"), [(airbench, 0.4), (cifar_resnet, 0.25)])
+def test_cifar10_learns(model, least, tmp_path, real_data):
+    result = train(cifar10(model, batch=64, seed=0), tmp_path / "run", steps=60)
+    assert result.scores["test"]["accuracy"] > least
+    assert set(load(result.folder).predict(HOME / "examples" / "seven.png")) == {"label", "confidence", "top"}
 
 
 @pytest.mark.slow

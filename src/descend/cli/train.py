@@ -43,7 +43,9 @@ class Options:
         help_text("Of matrix products; auto takes bfloat16 where it is measured to be faster and right."),
     ] = "auto"
     compile: Annotated[Switch, help_text("Compile the networks; auto does where that pays over the run.")] = "auto"
+    graph: Annotated[Switch, help_text("Compile loss and gradients as one graph; auto as above.")] = "auto"
     channels_last: Annotated[Switch, help_text("Lay filters out with their channels last.")] = "auto"
+    products: Annotated[Switch, help_text("Attention as two products in place of torch's fused kernel.")] = "auto"
     hold_memory: Annotated[Switch, help_text("Keep freed memory in the process.")] = "auto"
     micro: Annotated[int, help_text("Parts in which a batch is worked through; the result is the same.")] = 1
     ranks: Annotated[int, help_text("Processes that share each batch; the result is the same.")] = 1

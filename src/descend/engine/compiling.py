@@ -1,25 +1,102 @@
-"""torch.compile on what a task's descents move, and taking it back."""
+"""torch.compile on a task's steps, and taking it back.
+
+A descent's loss and its gradients become one graph: what the network, the loss and the backward pass do is fused across
+their borders, and no operation is dispatched by Python. Batches unlike the first (an epoch's last) and everything that
+splits a batch or maps over its samples run through the networks as they are. Where a loss cannot be captured whole,
+the networks alone are compiled.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from descend.data import Batch
+from descend.engine.compute import Compute
+from descend.engine.passes import Loss, Metrics, metrics_of, whole
 from descend.engine.task import Task
+
+OPTIONS: dict[str, Any] = {"fallback_random": True}
+"""Dropout draws in compiled code what it draws in eager mode."""
+
+
+class StepGraph:
+    """Loss and gradients of one descent, compiled for batches of the form of the first.
+
+    >>> graph = StepGraph(compute)
+    >>> if graph.takes(loss, batch):
+    ...     gradients, metrics = graph(loss, batch, parameters)
+
+    Args:
+        compute: for the precision.
+    """
+
+    def __init__(self, compute: Compute):
+        import torch._dynamo
+
+        torch._dynamo.config.trace_autograd_ops = True
+        self.compute = compute
+        # A function of its own: the compiler counts what it compiled for each code object, and gives up at eight.
+        step = inspect.unwrap(_loss_and_gradients)
+        step = FunctionType(step.__code__.replace(), step.__globals__)
+        self._call = torch.compile(step, fullgraph=True, dynamic=False, options=OPTIONS)
+        self._form: tuple | None = None
+
+    def takes(self, loss: Loss, batch: Batch) -> bool:
+        """Whether this loss of a batch of this form is the one that is compiled: the first method it was asked for."""
+        form = (loss, *((name, value.shape, value.dtype) for name, value in _leaves(batch)))
+        if self._form is None and inspect.ismethod(loss):
+            self._form = form
+        return form == self._form
+
+    def __call__(self, loss: Loss, batch: Batch, parameters: list[nn.Parameter]) -> tuple[list[Tensor | None], Metrics]:
+        with self.compute.attention():
+            gradients, metrics = self._call(loss, batch, parameters, self.compute.dtype, self.compute.device_type)
+        return list(gradients), metrics
+
+
+def compile_steps(task: Task, compute: Compute) -> None:
+    """Each descent's loss and gradients as one graph from now on."""
+    for descent in task.descents().values():
+        descent.graph = StepGraph(compute)
 
 
 def compile_networks(task: Task) -> None:
-    """Compile what the task's descents move. Dropout draws in it what it draws in eager mode."""
+    """Compile what the task's descents move."""
     for network in _networks(task):
-        network._compiled_call_impl = torch.compile(_caller(network), options={"fallback_random": True})
+        network._compiled_call_impl = torch.compile(_caller(network), options=OPTIONS)
 
 
 def decompile(task: Task) -> None:
+    for descent in task.descents().values():
+        descent.graph = None
     for network in _networks(task):
         network._compiled_call_impl = None
+
+
+def _loss_and_gradients(
+    loss: Loss, batch: Batch, parameters: list[nn.Parameter], dtype: torch.dtype | None, device: str
+) -> tuple[tuple[Tensor | None, ...], Metrics]:
+    if dtype is None:
+        result = loss(batch)
+    else:
+        with torch.autocast(device, dtype):
+            result = loss(batch)
+    value = whole(result).value()
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+    return gradients, metrics_of(result, value)
+
+
+def _leaves(batch: Batch) -> list[tuple[str, Any]]:
+    found = []
+    for name, value in batch.items():
+        found += _leaves(value) if isinstance(value, Batch) else [(name, value)]
+    return found
 
 
 def _networks(task: Task) -> list[nn.Module]:

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import torch
 
+from descend.engine.attention import Products
 from descend.engine.errors import UsageError
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -32,8 +33,12 @@ class Compute:
             (Micikevicius et al. 2018), the latter with loss scaling.
         compile: compile the networks with ``torch.compile``; where that fails, or computes something else, the run
             stays eager and says so.
+        graph: compile a descent's loss and gradients as one graph, for batches of the form of the first; the rest, and
+            where it fails as above, stays eager.
         channels_last: convolution filters lie in memory with their channels last; False leaves them as they are.
         hold_memory: freed memory stays with the process instead of going back to the system every step (glibc).
+        products: attention as two batched products with a softmax between (`attention.Products`), in place of
+            torch's fused kernel.
         threads: CPU threads.
         micro: how many micro-batches one batch is worked through in; the gradients are the full batch's.
     """
@@ -41,8 +46,10 @@ class Compute:
     device: str | None = None
     precision: Precision | None = None
     compile: bool | None = None
+    graph: bool | None = None
     channels_last: bool | None = None
     hold_memory: bool | None = None
+    products: bool | None = None
     threads: int | None = None
     micro: int = 1
 
@@ -61,8 +68,10 @@ class Compute:
             device=self.device or _device(),
             precision=self.precision or "float32",
             compile=bool(self.compile),
+            graph=bool(self.graph),
             channels_last=bool(self.channels_last),
             hold_memory=bool(self.hold_memory),
+            products=bool(self.products),
             threads=self.threads or torch.get_num_threads(),
         )
 
@@ -79,10 +88,21 @@ class Compute:
             raise UsageError(f"device {name!r} cannot be used ({why}); here are {', '.join(found)}") from None
         return device
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Of matrix products where it is not float32."""
+        return _DTYPES.get(self.precision or "float32")
+
+    @property
+    def device_type(self) -> str:
+        """``"cpu"``, ``"cuda"`` or ``"mps"``."""
+        return torch.device(self.device or _device()).type
+
     def autocast(self) -> AbstractContextManager:
-        if self.precision is None or self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device or _device()).type, _DTYPES[self.precision])
+        return nullcontext() if self.dtype is None else torch.autocast(self.device_type, self.dtype)
+
+    def attention(self) -> AbstractContextManager:
+        return Products() if self.products else nullcontext()
 
 
 def _device() -> str:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from descend.data import Batch
 from descend.engine.compute import Compute
-from descend.engine.passes import Clock, Loss, LossScale, Metrics, Passes
+from descend.engine.passes import Clock, Graph, Loss, LossScale, Metrics, Passes
 from descend.engine.ranks import Ranks
-from descend.optim import Optimizer, named
+from descend.optim import Direct, Optimizer, named
 
 
 @dataclass
@@ -34,6 +34,7 @@ class _Moving:
     steps: int = 0
     scores: list[float] = field(default_factory=list)
     scale: LossScale | None = None
+    direct: Direct | None = None
 
 
 class Descent:
@@ -55,6 +56,7 @@ class Descent:
         self.compute = Compute()
         self.ranks = Ranks()
         self.clock = Clock()
+        self.graph: Graph | None = None
         self._moving: _Moving | None = None
 
     def attach(self, compute: Compute, ranks: Ranks, clock: Clock) -> None:
@@ -73,7 +75,7 @@ class Descent:
         """
         moving = self.moving
         passes = Passes(
-            loss, batch, moving.parameters, self.roots(), self.compute, self.ranks, self.clock, moving.scale
+            loss, batch, moving.parameters, self.roots(), self.compute, self.ranks, self.clock, moving.scale, self.graph
         )
         gradients, metrics = self.optimizer.rule(passes)
         with self.clock.spending("optimizer"):
@@ -188,8 +190,6 @@ class Descent:
         return _Moving(names, parameters, self.optimizer.build(own), buffers, average, scale=scale)
 
     def _step(self, moving: _Moving, gradients: Sequence[Tensor | None]) -> None:
-        for parameter, gradient in zip(moving.parameters, gradients, strict=True):
-            parameter.grad = gradient
         if moving.scale is not None:
             finite = all(bool(g.isfinite().all()) for g in gradients if g is not None)
             moving.scale.follow(finite)
@@ -201,7 +201,11 @@ class Descent:
         factor = self.optimizer.schedule(self.clock.progress, moving.scores)
         for group in moving.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        moving.optimizer.step()
+        if moving.direct is None or not moving.direct(gradients):
+            for parameter, gradient in zip(moving.parameters, gradients, strict=True):
+                parameter.grad = gradient
+            moving.optimizer.step()
+            moving.direct = moving.direct or Direct.of(moving.optimizer, moving.parameters)
         for parameter in moving.parameters:
             parameter.grad = None
         moving.steps += 1

@@ -163,7 +163,7 @@ class _Fit:
         self.threads = torch.get_num_threads()
         self.setting = Setting(task, ranks, self.clock)
         # What changes a layout or asks for a loss scale comes before the state is restored; compiling, after.
-        self.setting.install(replace(compute.settled(), compile=False))
+        self.setting.install(replace(compute.settled(), compile=False, graph=False))
 
     def go(self) -> Fitted:
         try:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ _NOISE = 0x6E6F697365
 class Clock:
     """Where the run is. ``progress`` goes from 0 towards 1.
 
-    ``spent`` are the seconds of the step at hand that went into its parts; on a GPU, into asking for them.
+    ``spent`` are the seconds of the step at hand that went into its parts; on a GPU, into asking for them. Where loss
+    and gradients are one compiled graph, all of it counts as forward.
     """
 
     seed: int = 0
@@ -57,6 +59,17 @@ class Clock:
             yield
         finally:
             self.spent[part] += time.perf_counter() - begin
+
+
+@runtime_checkable
+class Graph(Protocol):
+    """Loss and gradients at once, for the loss and the batches that it takes."""
+
+    def takes(self, loss: Loss, batch: Batch) -> bool: ...
+
+    def __call__(
+        self, loss: Loss, batch: Batch, parameters: list[nn.Parameter]
+    ) -> tuple[list[Tensor | None], Metrics]: ...
 
 
 @dataclass
@@ -88,9 +101,10 @@ class Passes:
         ranks: Ranks,
         clock: Clock,
         scale: LossScale | None,
+        graph: Graph | None = None,
     ):
         self.parameters = parameters
-        self.compute, self.ranks, self.clock, self.scale = compute, ranks, clock, scale
+        self.compute, self.ranks, self.clock, self.scale, self.graph = compute, ranks, clock, scale, graph
         self._roots = list(roots.values())
         self._loss = loss
         self._batch = batch
@@ -106,16 +120,21 @@ class Passes:
 
     def gradient(self) -> tuple[list[Tensor | None], Metrics]:
         """The gradient of the global loss at the parameters' present values, and the loss by name."""
+        graph = None if self._split or self.scale is not None else self.graph
+        if graph is not None and graph.takes(self._loss, self._batch):
+            with self.clock.spending("forward"):
+                gradients, metrics = graph(self._loss, self._batch, self.parameters)
+            self._check(metrics["loss"])
+            return gradients, metrics
         for parameter in self.parameters:
             parameter.grad = None
         if self._split:
             metrics = self._accumulate()
         else:
-            means, total = self._forward(self._batch)
+            result, total = self._forward(self._batch)
             value = total.value()
             self._backward(value)
-            metrics = {name: mean.value().detach() for name, mean in means.items()} if len(means) > 1 else {}
-            metrics["loss"] = value.detach()
+            metrics = metrics_of(result, value)
         self._check(metrics["loss"])
         gradients = [parameter.grad for parameter in self.parameters]
         if self.scale is not None:
@@ -143,14 +162,10 @@ class Passes:
     def _value(self, batch: Batch) -> Mean:
         return whole(self._loss(batch))
 
-    def _forward(self, part: Batch) -> tuple[dict[str, Mean], Mean]:
-        with self.compute.autocast(), self.clock.spending("forward"):
+    def _forward(self, part: Batch) -> tuple[Mean | Mapping[str, Mean], Mean]:
+        with self.compute.autocast(), self.compute.attention(), self.clock.spending("forward"):
             result = self._loss(part)
-        if isinstance(result, Mean):
-            return {"loss": result}, result
-        if isinstance(result, dict) and result and all(isinstance(mean, Mean) for mean in result.values()):
-            return result, whole(result)
-        raise TypeError(f"a loss returns a Mean, or a dictionary of them, so that its count is known; got {result!r}")
+        return result, whole(result)
 
     def _backward(self, value: Tensor) -> None:
         scale = self.scale
@@ -163,7 +178,8 @@ class Passes:
         self._refuse_batch_norm("a split batch")
         ranks = self.ranks
         self._reseed(0)
-        means, mean = self._forward(self._parts[0])
+        result, mean = self._forward(self._parts[0])
+        means = {"loss": result} if isinstance(result, Mean) else result
         if mean.coupled:
             raise ValueError(
                 "this loss couples the samples of a batch, so parts or ranks would not give the same numbers: "
@@ -232,5 +248,13 @@ def whole(result: Mean | Mapping[str, Mean]) -> Mean:
     """What a loss function returned, as one Mean of all its terms."""
     if isinstance(result, Mean):
         return result
-    first, *rest = result.values()
-    return sum(rest, first)
+    if isinstance(result, Mapping) and result and all(isinstance(mean, Mean) for mean in result.values()):
+        first, *rest = result.values()
+        return sum(rest, first)
+    raise TypeError(f"a loss returns a Mean, or a dictionary of them, so that its count is known; got {result!r}")
+
+
+def metrics_of(result: Mean | Mapping[str, Mean], value: Tensor) -> Metrics:
+    """What a loss function returned, as numbers by name: ``loss``, their sum, and each where there are several."""
+    parts = {} if isinstance(result, Mean) or len(result) == 1 else result
+    return {**{name: mean.value().detach() for name, mean in parts.items()}, "loss": value.detach()}

@@ -32,6 +32,9 @@ COMPILING = 120.0
 where it saves anything."""
 
 
+_NAMES = {"compile": "torch.compile", "graph": "whole-step graph"}
+
+
 @dataclass(frozen=True)
 class Way:
     """One choice of a `Compute`.
@@ -49,7 +52,7 @@ class Way:
     least: float = SECONDS
 
     def __str__(self) -> str:
-        return {"compile": "torch.compile"}.get(self.field, self.field + f" {self.value}" * (self.value is not True))
+        return _NAMES.get(self.field, self.field + f" {self.value}" * (self.value is not True))
 
 
 def _on_cpu(task: Task, compute: Compute) -> bool:
@@ -70,12 +73,19 @@ def _has_bfloat16(task: Task, compute: Compute) -> bool:
     return compute.device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
+def _attends(task: Task, compute: Compute) -> bool:
+    """Whether attention may be what takes the time: torch's kernel for it is slow on CPU in half precision only."""
+    return compute.device == "cpu" and compute.precision == "bfloat16"
+
+
 WAYS = (
     Way("hold_memory", True, _on_cpu),
     Way("threads", 1, lambda task, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
     Way("channels_last", True, _convolves),
     Way("precision", "bfloat16", _has_bfloat16),
-    Way("compile", True, lambda task, compute: True, COMPILING),
+    Way("products", True, _attends),
+    Way("graph", True, lambda task, compute: compute.precision != "float16", COMPILING),
+    Way("compile", True, lambda task, compute: not compute.graph, COMPILING),
 )
 
 
@@ -98,18 +108,20 @@ def choose(
     Returns:
         The choice, installed, and one line for each way that was tried.
     """
-    compute = replace(asked.settled(), compile=False)
+    compute = replace(asked.settled(), compile=False, graph=False)
+    told = [way for way in WAYS if way.field in _NAMES and getattr(asked, way.field)]
     ways = [way for way in WAYS if getattr(asked, way.field) is None and way.worth(task, compute)]
-    if not asked.compile and (steps < STEPS or not ways):
+    if not told and (steps < STEPS or not ways):
         return compute, []
     try:
         search = _Search(compute, rehearsal, install, steps, ranks)
     except Diverged:  # the run's own first step will say so
         return compute, []
     for way in ways if steps >= STEPS else []:
-        search.attempt(way)
-    if asked.compile:
-        search.oblige(WAYS[-1])
+        if way.worth(task, search.compute):
+            search.attempt(way)
+    for way in told:
+        search.oblige(way)
     return search.compute, search.notes
 
 
@@ -135,7 +147,7 @@ class _Search:
             return
         begin = time.perf_counter()
         trial, outcome, wrong = self._try(way)
-        cost = self._mean(time.perf_counter() - begin) if way.field == "compile" else 0.0
+        cost = self._mean(time.perf_counter() - begin) if way.field in _NAMES else 0.0
         if wrong:
             self._back(f"{way}: refused ({wrong})")
             return

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from descend.engine import memory
-from descend.engine.compiling import compile_networks, decompile
+from descend.engine.compiling import compile_networks, compile_steps, decompile
 from descend.engine.compute import Compute
 from descend.engine.passes import Clock
 from descend.engine.ranks import Ranks
@@ -24,7 +24,7 @@ class Setting:
         self.task, self.ranks, self.clock = task, ranks, clock
         self.compute = Compute().settled()
         self._laid: list[Tensor] = []
-        self._compiled = False
+        self._compiled: tuple = (False, False)
 
     def install(self, compute: Compute) -> None:
         """Compute in this way from now on; all its choices are made.
@@ -36,9 +36,16 @@ class Setting:
             torch.set_num_threads(compute.threads or 1)
         memory.hold(bool(compute.hold_memory))
         self._lay(bool(compute.channels_last))
-        if bool(compute.compile) != self._compiled:
-            (compile_networks if compute.compile else decompile)(self.task)
-            self._compiled = bool(compute.compile)
+        compiled: tuple = (bool(compute.compile), bool(compute.graph))
+        if compute.graph:  # what it computes in is part of it
+            compiled += (compute.precision, compute.products)
+        if compiled != self._compiled:
+            decompile(self.task)
+            if compute.compile:
+                compile_networks(self.task)
+            if compute.graph:
+                compile_steps(self.task, compute)
+            self._compiled = compiled
         for descent in self.task.descents().values():
             descent.attach(compute, self.ranks, self.clock)
 

@@ -223,7 +223,7 @@ def chosen(compute: Mapping[str, Any]) -> list[str]:
     """The words that make another run compute as a run.json says. What was chosen by measuring is told, because
     measured again it might come out otherwise."""
     words = []
-    for name in ("device", "precision", "compile", "channels_last", "hold_memory", "threads"):
+    for name in ("device", "precision", "compile", "graph", "channels_last", "hold_memory", "products", "threads"):
         value = compute.get(name)
         if value is not None:
             option = "--" + name.replace("_", "-")

@@ -4,6 +4,7 @@ from descend.optim.adam import Adam, AdamW, NAdam
 from descend.optim.adaptive import Adadelta, Adagrad, RMSprop
 from descend.optim.average import EMA
 from descend.optim.clip import Clip, ClipNorm, ClipValue
+from descend.optim.direct import Direct
 from descend.optim.lion import Lion
 from descend.optim.muon import Muon
 from descend.optim.optimizer import Named, Optimizer, named
@@ -35,6 +36,7 @@ __all__ = [
     "ClipValue",
     "Constant",
     "Cosine",
+    "Direct",
     "Exponential",
     "Linear",
     "Lion",

@@ -1,5 +1,6 @@
 """Real data, as splits."""
 
+from descend.data.datasets.cifar import cifar10
 from descend.data.datasets.digits import digits
 from descend.data.datasets.fashion import fashion_mnist
 from descend.data.datasets.folder import folder
@@ -7,6 +8,7 @@ from descend.data.datasets.table import breast_cancer, diabetes, split_table, ta
 
 __all__ = [
     "breast_cancer",
+    "cifar10",
     "diabetes",
     "digits",
     "fashion_mnist",

@@ -20,7 +20,7 @@ class Official:
 
     Attributes:
         path: below ``$DESCEND_DATA`` and below the cache.
-        url: where it is downloaded from.
+        url: where it is downloaded from; empty where nobody serves it.
         size: in bytes.
         sha256: of all of it.
     """
@@ -54,6 +54,11 @@ class Official:
 
     def download(self, path: Path) -> Path:
         """Into a file beside it that takes the name when it is whole and checked; what was begun is begun anew."""
+        if not self.url:
+            raise BadData(
+                f"{self.path} is not there, and nobody serves it: put it at {path}, or name the folder that holds it "
+                "in DESCEND_DATA"
+            )
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

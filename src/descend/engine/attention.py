@@ -1,0 +1,59 @@
+"""Attention as two batched products with a softmax between them, in place of torch's fused kernel.
+
+The fused kernel never writes the scores down (Dao et al. 2022), which is right where they are many. On CPU its backward
+pass in bfloat16 is slower than the products, several times for short contexts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+MOST = 2**26
+"""Scores of one call that are written down at most: 128 MiB in bfloat16."""
+
+
+class Products(TorchFunctionMode):
+    """Inside, `scaled_dot_product_attention` is computed by `attend` where that takes it.
+
+    >>> with Products():
+    ...     y = network(x)
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.scaled_dot_product_attention and _takes(*args, **kwargs):
+            return attend(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, *, is_causal: bool = False, scale: float | None = None) -> Tensor:
+    """softmax(Q·Kᵀ·scale)·V over the last two axes, [batch, heads, places, width] each (Vaswani et al. 2017, eq. 1);
+    causal: a place sees none after it."""
+    batch, heads, places, width = query.shape
+    scale = 1 / math.sqrt(width) if scale is None else scale
+    # Where each product is computed and in which type, autocast decides as for any other.
+    mask = query.new_zeros(places, key.shape[2])
+    if is_causal:
+        mask = mask.fill_(-math.inf).triu_(1)
+    q, k, v = (each.reshape(batch * heads, each.shape[2], each.shape[3]) for each in (query, key, value))
+    weights = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scale).softmax(-1)
+    return torch.bmm(weights, v).view(batch, heads, places, value.shape[3])
+
+
+def _takes(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> bool:
+    return (
+        not args
+        and not set(kwargs) - {"is_causal", "scale"}
+        and query.dim() == 4
+        and key.shape[:2] == query.shape[:2]
+        and math.prod(query.shape[:3]) * key.shape[2] <= MOST
+    )

@@ -1,0 +1,67 @@
+"""CIFAR-10: the classic network, and one tuned for the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from descend.data import Augment, Compose, Flip, RandomCrop, Splits, datasets
+from descend.engine import Choice, Experiment, recipe
+from descend.models import Airbench, Mirrored, resnet20
+from descend.optim import EMA, SGD, Muon, OneCycle, Optimizer
+from descend.tasks import Classify
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network, and how it is best taught."""
+
+    network: nn.Module
+    optimizer: Optimizer
+    batch: int
+    epochs: int
+    augment: Augment
+    label_smoothing: float = 0.0
+
+
+def resnet(data: Splits) -> Plan:
+    """ResNet-20 as its paper trains it (He et al. 2016, section 4.2), but for 24 epochs instead of 180, with a rate
+    that goes up and down once instead of in steps."""
+    optimizer = SGD(0.2, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=OneCycle())
+    augment = Compose((Flip(), RandomCrop(4)))
+    return Plan(resnet20(3, data.classes), optimizer, batch=128, epochs=24, augment=augment)
+
+
+def airbench(data: Splits) -> Plan:
+    """Jordan's network and Muon; it answers for a picture and its mirror image."""
+    network = Airbench(3, data.classes)
+    network.whiten(data.train.gather(torch.arange(5000))["x"])
+    optimizer = Muon(0.03, momentum=0.9, weight_decay=0.02, rest_lr=4e-3, schedule=OneCycle(0.25), average=EMA(0.99))
+    augment = Compose((Flip(), RandomCrop(2)))
+    return Plan(Mirrored(network), optimizer, batch=500, epochs=10, augment=augment, label_smoothing=0.2)
+
+
+@recipe
+def cifar10(
+    model: Annotated[Callable[[Splits], Plan], Choice(airbench=airbench, resnet=resnet)] = airbench,
+    epochs: int | None = None,
+    batch: int | None = None,
+) -> Experiment:
+    """Tell ten kinds of things apart in small colour pictures.
+
+    descend train cifar10
+    descend train cifar10 --model resnet
+    """
+    data = datasets.cifar10()
+    plan = model(data)
+    return Experiment(
+        task=Classify(plan.network, plan.optimizer, label_smoothing=plan.label_smoothing),
+        data=data,
+        batch=plan.batch if batch is None else batch,
+        epochs=plan.epochs if epochs is None else epochs,
+        augment=plan.augment,
+    )
