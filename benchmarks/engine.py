@@ -98,10 +98,46 @@ def rows(name: str, systems: list[str], turns: int) -> list[dict[str, Any]]:
                 "ratio_to_textbook": round(ratio, 2) if "textbook" in taken else None,
                 "share_of_limit": round(middle / workload.unit * workload.flops / limit, 3),
                 "first_step_s": round(statistics.median(each["first_step_s"] for each in figures), 2),
-                "notes": figures[-1].get("notes", []),
+                **{key: figures[-1][key] for key in ("notes", "shares") if key in figures[-1]},
             }
         )
     return found
+
+
+IMPORTS = ("torch", "descend", "lightning", "transformers", "keras", "jax")
+"""Timed as a user meets them: a fresh process, caches warm."""
+
+
+def imports(turns: int) -> list[dict[str, Any]]:
+    """Seconds until each package is there, with torch where it brings torch; of ours, all that a script needs."""
+    found = []
+    for name in IMPORTS:
+        python, taken = sys.executable if name in ("torch", "descend") else peers(), []
+        words = {
+            "descend": "import descend.data, descend.engine, descend.models, descend.optim, descend.tasks",
+            "transformers": "from transformers import Trainer",
+            "lightning": "from lightning import Trainer",
+        }
+        code = f"import time; b = time.perf_counter(); {words.get(name, f'import {name}')}; "
+        for _ in range(turns + 1):  # the first one fills the caches
+            done = subprocess.run(
+                [python, "-c", code + "print(time.perf_counter() - b)"], capture_output=True, text=True, check=True
+            )
+            taken.append(float(done.stdout.strip().splitlines()[-1]))
+        found.append({"workload": "import", "system": name, "seconds": round(statistics.median(taken[1:]), 2)})
+    return found
+
+
+def against(found: list[dict[str, Any]]) -> str:
+    """The engine's rate over each other system's, by workload."""
+    lines = []
+    for name in dict.fromkeys(row["workload"] for row in found):
+        rates = {row["system"]: row["samples_per_s"] for row in found if row["workload"] == name}
+        for own in ("ours", "ours_best"):
+            if own in rates:
+                ratios = (f"{other} {rates[own] / rate:.2f}" for other, rate in rates.items() if other != own)
+                lines.append(f"{name:10} {own:10} × " + ", ".join(ratios))
+    return "\n".join(lines)
 
 
 def shown(found: list[dict[str, Any]]) -> str:
@@ -121,6 +157,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--imports", action="store_true", help="also how long it takes to import each package")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     told = parser.parse_args()
@@ -140,12 +177,16 @@ def main() -> None:
             )
         return
     found: list[dict[str, Any]] = []
+    loaded = imports(told.turns) if told.imports else []
     for name in told.workloads:
         found += rows(name, told.systems, told.turns)
         if told.json:  # after each, so that a run that is cut short is not lost
             told.json.parent.mkdir(parents=True, exist_ok=True)
-            told.json.write_text(json.dumps(found, indent=1) + "\n")
+            told.json.write_text(json.dumps(found + loaded, indent=1) + "\n")
     print(shown(found))
+    print(against(found))
+    for row in loaded:
+        print(f"import {row['system']:12} {row['seconds']:.2f} s")
 
 
 if __name__ == "__main__":

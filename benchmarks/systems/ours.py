@@ -43,4 +43,5 @@ def measure(workload: Workload, device: str = "cpu", compute: engine.Compute | N
         compute=compute or engine.Compute(device, "float32", compile=False),
         observers=[Metered(meter)],
     )
-    return {**meter.row(), "notes": fitted.notes}
+    shares = {name: round(fitted.seconds[name] / fitted.working, 3) for name in engine.STEP}
+    return {**meter.row(), "notes": fitted.notes, "shares": shares}

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -51,14 +50,24 @@ class Clock:
     def progress(self) -> float:
         return min(self.step / self.steps, 1.0)
 
-    @contextmanager
-    def spending(self, part: str) -> Iterator[None]:
+    def spending(self, part: str) -> Span:
         """What is done inside is time of this part."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spent[part] += time.perf_counter() - begin
+        return Span(self.spent, part)
+
+
+class Span:
+    """A context that adds the time it was open; a class, because a generator costs a small step two microseconds."""
+
+    __slots__ = ("begin", "part", "spent")
+
+    def __init__(self, spent: dict[str, float], part: str):
+        self.spent, self.part = spent, part
+
+    def __enter__(self) -> None:
+        self.begin = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.spent[self.part] += time.perf_counter() - self.begin
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ remaining steps exceeds what compiling took. Runs too short to win anything try 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -139,6 +140,7 @@ class _Search:
         self.compute, self.rehearsal, self.install, self.steps, self.ranks = compute, rehearsal, install, steps, ranks
         self.notes: list[str] = []
         self.reference = rehearsal.outcome()
+        self.nearby: dict[str, Outcome] = {}
         self.seconds = self._seconds()
 
     def attempt(self, way: Way) -> None:
@@ -159,7 +161,7 @@ class _Search:
         elif saved < cost:
             self._back(f"{way}: left ({speed}; that saves {saved:.0f} s and took {cost:.0f} s)")
         else:
-            self.compute, self.reference, self.seconds = trial, outcome, found
+            self.compute, self.reference, self.nearby, self.seconds = trial, outcome, {}, found
             self.notes.append(f"{way}: kept ({speed})")
 
     def oblige(self, way: Way) -> None:
@@ -168,17 +170,18 @@ class _Search:
         if wrong:
             self._back(f"{way}: fell back to eager mode ({wrong})")
         else:
-            self.compute, self.reference = trial, outcome
+            self.compute, self.reference, self.nearby = trial, outcome, {}
             self.notes.append(f"{way}: compiled")
 
     def _try(self, way: Way) -> tuple[Compute, Outcome, str]:
         trial = replace(self.compute, **{way.field: way.value})
         outcome, precision = self.reference, trial.precision or "float32"
         try:
-            nearby = self.rehearsal.outcome(ROUNDING[precision])
+            if precision not in self.nearby:
+                self.nearby[precision] = self.rehearsal.outcome(ROUNDING[precision])
             self.install(trial)
             outcome = self.rehearsal.outcome()
-            wrong = outcome.differs(self.reference, nearby, precision)
+            wrong = outcome.differs(self.reference, self.nearby[precision], precision)
         except Exception as error:  # whatever a compiler raises, the way before still trains
             wrong = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if self.ranks.most(int(bool(wrong))) and not wrong:
@@ -191,7 +194,7 @@ class _Search:
 
     def _seconds(self) -> float:
         """Of a step. Ranks must take equally many, and decide alike."""
-        return self._mean(self.rehearsal.seconds(most=3) if self.ranks.size > 1 else self.rehearsal.seconds())
+        return self._mean(self.rehearsal.seconds(math.inf, 3) if self.ranks.size > 1 else self.rehearsal.seconds())
 
     def _mean(self, seconds: float) -> float:
         return float(self.ranks.sum([torch.tensor(seconds, dtype=torch.float64)])[0]) / self.ranks.size

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,14 +87,12 @@ class Rehearsal:
     def __init__(self, task: Task, seed: int, step: Callable[[], Metrics]):
         self.task, self.seed, self.step = task, seed, step
         self._tensors: dict = {}
-        self._kept = pack(
-            {"task": task.state_dict(), **{f"descent {n}": d.state_dict() for n, d in task.descents().items()}},
-            self._tensors,
-        )
+        self._kept: Any = None
 
     def outcome(self, rounding: float = 0.0) -> Outcome:
         """One step from the state as it is, which it leaves as it was; ``rounding`` is the relative size of an error
         put on every weight before."""
+        self._keep()
         gradients: dict[tuple[str, int, str], Tensor] = {}
         hooks = [
             descent.moving.optimizer.register_step_pre_hook(_watcher(name, descent, gradients))
@@ -113,25 +112,28 @@ class Rehearsal:
             self.undo()
         return Outcome(metrics, gradients)
 
-    def seconds(self, budget: float = 0.5, least: int = 3, most: int = 100) -> float:
-        """Seconds of one step: the median over some, as many as fit into the budget."""
+    def seconds(self, budget: float = 0.5, most: int = 100) -> float:
+        """Seconds of one step: the median over some, three at least and as many as fit into the budget; of steps that
+        take longer than it, two are enough."""
+        self._keep()
         taken: list[float] = []
         try:
             keyed.reseed(self.seed)
-            while len(taken) < least or (len(taken) < most and sum(taken) < budget):
+            while len(taken) < 2 or (len(taken) < most and sum(taken) < (budget if len(taken) > 2 else 2 * budget)):
                 begin = time.perf_counter()
                 metrics = self.step()
                 float(next(iter(metrics.values())))  # waits for the device
                 taken.append(time.perf_counter() - begin)
         finally:
             self.undo()
-        return sorted(taken)[len(taken) // 2]
+        return statistics.median(taken)
 
     def flops(self) -> float:
         """Floating-point operations of one step in matrix products, convolutions, attention and recurrent cells, a
         multiply-add being two."""
         from torch.utils.flop_counter import FlopCounterMode
 
+        self._keep()
         aten = torch.ops.aten
         cells = {aten.mkldnn_rnn_layer: _recurrent, aten.mkldnn_rnn_layer_backward: _recurrent_backward}
         try:
@@ -141,6 +143,11 @@ class Rehearsal:
         finally:
             self.undo()
         return float(counter.get_total_flops())
+
+    def _keep(self) -> None:
+        if self._kept is None:
+            descents = {f"descent {name}": descent.state_dict() for name, descent in self.task.descents().items()}
+            self._kept = pack({"task": self.task.state_dict(), **descents}, self._tensors)
 
     def undo(self) -> None:
         """Put the state back."""

@@ -37,7 +37,7 @@ def reseed(*keys: int) -> None:
     """
     seed = mix(*keys)
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
 
 
