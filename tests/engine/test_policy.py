@@ -121,7 +121,7 @@ def test_what_was_told_is_not_tried():
 def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
     model = Net()
 
-    def quick(task):
+    def quick(task, made):
         time.sleep(cost)
         model.slow = 0.0
 

@@ -60,16 +60,21 @@ class StepGraph:
         return list(gradients), metrics
 
 
-def compile_steps(task: Task, compute: Compute) -> None:
-    """Each descent's loss and gradients as one graph from now on."""
-    for descent in task.descents().values():
-        descent.graph = StepGraph(compute)
+def compile_steps(task: Task, compute: Compute, made: dict[Any, Any]) -> None:
+    """Each descent's loss and gradients as one graph from now on; one of those ``made`` where it is the same."""
+    for name, descent in task.descents().items():
+        key = (name, compute.precision, compute.products)
+        if key not in made:
+            made[key] = StepGraph(compute)
+        descent.graph = made[key]
 
 
-def compile_networks(task: Task) -> None:
-    """Compile what the task's descents move."""
+def compile_networks(task: Task, made: dict[Any, Any]) -> None:
+    """Compile what the task's descents move; or take it from what was ``made`` before."""
     for network in _networks(task):
-        network._compiled_call_impl = torch.compile(_caller(network), options=OPTIONS)
+        if network not in made:
+            made[network] = torch.compile(_caller(network), options=OPTIONS)
+        network._compiled_call_impl = made[network]
 
 
 def decompile(task: Task) -> None:

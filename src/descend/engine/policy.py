@@ -79,6 +79,10 @@ def _attends(task: Task, compute: Compute) -> bool:
     return compute.device == "cpu" and compute.precision == "bfloat16"
 
 
+def _widens(task: Task, compute: Compute) -> bool:
+    return compute.precision == "float32" and _has_bfloat16(task, compute)
+
+
 WAYS = (
     Way("hold_memory", True, _on_cpu),
     Way("threads", 1, lambda task, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
@@ -86,6 +90,8 @@ WAYS = (
     Way("precision", "bfloat16", _has_bfloat16),
     Way("products", True, _attends),
     Way("graph", True, lambda task, compute: compute.precision != "float16", COMPILING),
+    # Casts cost a small network more than bfloat16 saves, until a graph fuses them.
+    Way("precision", "bfloat16", lambda task, compute: bool(compute.graph) and _widens(task, compute), COMPILING),
     Way("compile", True, lambda task, compute: not compute.graph, COMPILING),
 )
 
@@ -149,7 +155,7 @@ class _Search:
             return
         begin = time.perf_counter()
         trial, outcome, wrong = self._try(way)
-        cost = self._mean(time.perf_counter() - begin) if way.field in _NAMES else 0.0
+        cost = self._mean(time.perf_counter() - begin) if way.field in _NAMES or trial.graph else 0.0
         if wrong:
             self._back(f"{way}: refused ({wrong})")
             return

@@ -24,7 +24,8 @@ class Setting:
         self.task, self.ranks, self.clock = task, ranks, clock
         self.compute = Compute().settled()
         self._laid: list[Tensor] = []
-        self._compiled: tuple = (False, False)
+        self._compiled = False
+        self._made: dict = {}
 
     def install(self, compute: Compute) -> None:
         """Compute in this way from now on; all its choices are made.
@@ -36,16 +37,13 @@ class Setting:
             torch.set_num_threads(compute.threads or 1)
         memory.hold(bool(compute.hold_memory))
         self._lay(bool(compute.channels_last))
-        compiled: tuple = (bool(compute.compile), bool(compute.graph))
-        if compute.graph:  # what it computes in is part of it
-            compiled += (compute.precision, compute.products)
-        if compiled != self._compiled:
+        if self._compiled:  # by us: what came compiled stays so
             decompile(self.task)
-            if compute.compile:
-                compile_networks(self.task)
-            if compute.graph:
-                compile_steps(self.task, compute)
-            self._compiled = compiled
+        if compute.compile:
+            compile_networks(self.task, self._made)
+        if compute.graph:
+            compile_steps(self.task, compute, self._made)
+        self._compiled = bool(compute.compile or compute.graph)
         for descent in self.task.descents().values():
             descent.attach(compute, self.ranks, self.clock)
 

@@ -12,7 +12,7 @@ from torch import nn
 from descend.data import Augment, Compose, Flip, RandomCrop, Splits, datasets
 from descend.engine import Choice, Experiment, recipe
 from descend.models import Airbench, Mirrored, resnet20
-from descend.optim import EMA, SGD, Muon, OneCycle, Optimizer
+from descend.optim import EMA, Muon, OneCycle, Optimizer
 from descend.tasks import Classify
 
 
@@ -30,11 +30,11 @@ class Plan:
 
 
 def resnet(data: Splits) -> Plan:
-    """ResNet-20 as its paper trains it (He et al. 2016, section 4.2), but for 22 epochs instead of 182, with a rate
-    that goes up and down once instead of in steps."""
-    optimizer = SGD(0.2, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=OneCycle())
+    """ResNet-20 with its paper's augmentation (He et al. 2016, section 4.2), in 22 epochs instead of 182 and by Muon
+    instead of SGD; it answers for a picture and its mirror image."""
+    optimizer = Muon(0.03, weight_decay=0.02, rest_lr=3e-3, schedule=OneCycle(), average=EMA(0.998))
     augment = Compose((Flip(), RandomCrop(4)))
-    return Plan(resnet20(3, data.classes), optimizer, batch=128, epochs=22, augment=augment)
+    return Plan(Mirrored(resnet20(3, data.classes)), optimizer, batch=128, epochs=22, augment=augment)
 
 
 def airbench(data: Splits) -> Plan:
