@@ -35,7 +35,7 @@ class Metered(engine.Observer):
 def measure(workload: Workload, device: str = "cpu", compute: engine.Compute | None = None) -> dict[str, Any]:
     meter = Meter(workload.batch, device)
     x, target = workload.data()
-    task = Learn(workload.model(), AdamW(LR))
+    task = Learn(workload.model(), AdamW(LR, weight_decay=0.0))
     fitted = engine.fit(
         task,
         Loader(Tensors(x=x, target=target), workload.batch),

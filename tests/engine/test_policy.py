@@ -244,3 +244,37 @@ def test_threads_are_put_back():
     before = torch.get_num_threads()
     fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=2, compute=Compute(threads=1))
     assert torch.get_num_threads() == before
+
+
+def test_a_graph_that_was_compiled_on_trial_is_taken_again():
+    task = Line(network(), SGD(0.1))
+    installed = Setting(task, Ranks(), Clock())
+    plain = Compute("cpu").settled()
+    installed.install(replace(plain, graph=True))
+    first = task.descent.graph
+    installed.install(replace(plain, graph=True, precision="bfloat16"))
+    assert task.descent.graph is not first
+    installed.install(replace(plain, graph=True))
+    assert task.descent.graph is first
+    installed.install(plain)
+    assert task.descent.graph is None
+
+
+def test_what_came_compiled_stays_compiled():
+    task = Line(network(), SGD(0.1))
+    task.model._compiled_call_impl = own = task.model._call_impl
+    installed = Setting(task, Ranks(), Clock())
+    installed.install(Compute("cpu").settled())
+    assert task.model._compiled_call_impl is own
+
+
+def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled():
+    task, plain = Line(network(), SGD(0.1)), Compute("cpu").settled()
+    again = [way for way in policy.WAYS if way.field == "precision"][1]
+    networks = next(way for way in policy.WAYS if way.field == "compile")
+    graph = replace(plain, graph=True)
+    assert not again.worth(task, plain)
+    assert again.worth(task, graph) == policy._has_bfloat16(task, graph)
+    assert not again.worth(task, replace(graph, precision="bfloat16"))
+    assert networks.worth(task, plain)
+    assert not networks.worth(task, graph)

@@ -28,6 +28,9 @@ STEPS = 400
 """Fewest steps of a run in which anything is tried: a trial takes some ten."""
 SECONDS = 2.0
 """Shortest rest of a run in which anything is tried."""
+TWICE = 60.0
+"""Shortest rest of a run, in seconds, in which both ways are timed twice, in turns: a shared machine has fast and slow
+moments that last seconds, and one of them would decide."""
 COMPILING = 120.0
 """Shortest rest of a run, in seconds, in which compilation is tried unasked: it takes 5 to 40, and saves a few percent
 where it saves anything."""
@@ -160,6 +163,11 @@ class _Search:
             self._back(f"{way}: refused ({wrong})")
             return
         found = self._seconds()
+        if self.seconds * self.steps >= TWICE:
+            self.install(self.compute)
+            self.seconds = (self.seconds + self._seconds()) / 2
+            self.install(trial)
+            found = (found + self._seconds()) / 2
         saved = (self.seconds - found) * self.steps
         speed = f"{self.seconds / found:.2f} times as fast, {self.seconds * 1e3:.3g} to {found * 1e3:.3g} ms a step"
         if self.seconds < GAIN * found:

@@ -77,7 +77,7 @@ class Mean:
         for i, term in enumerate(self.terms):
             count = term.count if counts is None else counts[i]
             # 0 / 0 is a batch with nothing to count (no box at all): it teaches nothing, and must not be NaN.
-            count = torch.where(count == 0, 1.0, count) if isinstance(count, Tensor) else count or 1.0
+            count = count.clamp(min=1e-12) if isinstance(count, Tensor) else count or 1.0
             average = term.total / count
             parts.append(average if isinstance(term.weight, float) and term.weight == 1.0 else term.weight * average)
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()

@@ -26,6 +26,10 @@ def cross_entropy(
         ignore_index: targets of this value teach nothing and count nothing.
     """
     target = class_numbers(logits, target)
+    if logits.dim() == 2 and label_smoothing == 0.0:
+        # The kernel counts as it sums; counting apart takes a small network's step 10 µs more. 2 asks for the sum.
+        logs = torch.log_softmax(logits, 1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        return Mean(*torch.ops.aten.nll_loss_forward(logs, target, weight, 2, ignore_index))
     total = functional.cross_entropy(
         logits, target, weight, ignore_index=ignore_index, reduction="sum", label_smoothing=label_smoothing
     )
