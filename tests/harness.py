@@ -87,6 +87,7 @@ CASES: dict[str, Case] = {
         lambda: models.MLP(7, 16, out=3, norm=blocks.BatchNorm(axes=0)), normal(7), (3,), coupled=True
     ),
     "LeNet": Case(lambda: models.LeNet(3, 5, size=16, dropout=0.2), PICTURE, (5,), random=True),
+    "Airbench": Case(lambda: models.Airbench(3, 5, (8, 12, 10)), PICTURE, (5,), coupled=True),
     "ResNet": Case(lambda: models.ResNet(3, 5, (1, 1), (8, 16)), PICTURE, (5,), coupled=True),
     "ResNet with group norm": Case(
         lambda: models.ResNet(3, 5, (1, 1), (8, 16), norm=blocks.GroupNorm(4)), PICTURE, (5,)

@@ -64,11 +64,11 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9, torch.bfloat16: 0.1}
 @each
 @pytest.mark.parametrize("size", [1.0, 0.0])
 def test_a_gradient_reaches_every_parameter_and_input(name, size):
-    """Finite ones, also where all numbers are 0 (a blank picture)."""
+    """Finite ones, also where all numbers are 0 (a blank picture); to every parameter that is not frozen."""
     block = _made(name).train()
     inputs = [x * size if x.is_floating_point() else x for x in CASES[name].inputs(32, 2)]
     leaves = {f"input {i}": x.requires_grad_() for i, x in enumerate(inputs) if x.is_floating_point()}
-    leaves |= dict(block.named_parameters())
+    leaves |= {n: p for n, p in block.named_parameters() if p.requires_grad}
     out = block(*inputs)
     (out * torch.randn(out.shape, generator=keyed.generator(3))).sum().backward()
     for path, leaf in leaves.items():

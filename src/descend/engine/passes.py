@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -253,7 +253,7 @@ class Passes:
                 self._forward(part)
 
 
-def whole(result: Mean | Mapping[str, Mean]) -> Mean:
+def whole(result: Any) -> Mean:
     """What a loss function returned, as one Mean of all its terms."""
     if isinstance(result, Mean):
         return result
