@@ -40,7 +40,7 @@ def measure(workload: Workload, device: str = "cpu", compute: engine.Compute | N
         task,
         Loader(Tensors(x=x, target=target), workload.batch),
         steps=1_000_000,  # a long run; it is stopped when enough was seen
-        compute=compute or engine.Compute(device, "float32", compile=False),
+        compute=compute or engine.Compute(device, "float32", compile=False, graph=False),
         observers=[Metered(meter)],
     )
     shares = {name: round(fitted.seconds[name] / fitted.working, 3) for name in engine.STEP}
