@@ -167,8 +167,8 @@ class Meter:
 
     batch: int
     device: str = "cpu"
-    warm: float = 2.0
-    seconds: float = 4.0
+    warm: float = 1.5
+    seconds: float = 3.0
     begun: float = field(default_factory=time.perf_counter)
     first: float = 0.0
     _rates: list[float] = field(default_factory=list)

@@ -11,6 +11,7 @@ from torch import nn
 
 from descend.data import Batch, Loader
 from descend.engine import Clock, Compute, Ranks, Run, fit, memory, policy, resume, setting, train
+from descend.engine.attention import Products
 from descend.engine.policy import choose
 from descend.engine.rehearsal import Rehearsal
 from descend.engine.setting import Setting
@@ -46,9 +47,7 @@ def chosen(model, asked, steps=100_000, optimizer=None):
     installed.install(replace(asked.settled(), compile=False))
     batch = Loader(points(), 16).batch(0)
     task.train()
-    compute, notes = choose(
-        task, asked, Rehearsal(task, 0, lambda: task.step(batch)), installed.install, steps, Ranks()
-    )
+    compute, notes = choose(asked, Rehearsal(task, 0, lambda: task.step(batch)), installed.install, steps, Ranks())
     assert installed.compute == compute
     return compute, notes
 
@@ -130,7 +129,7 @@ def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
 
     monkeypatch.setattr(setting, "compile_networks", quick)
     monkeypatch.setattr(setting, "decompile", slow)
-    monkeypatch.setattr(policy, "WAYS", (replace(policy.WAYS[-1], least=0.0),))
+    monkeypatch.setattr(policy, "WAYS", (replace(way(compile=True), least=0.0),))
     asked = replace(OPEN, precision="float32", compile=None)
     compute, (note,) = chosen(model, asked, steps=policy.STEPS)
     assert words in note
@@ -268,13 +267,59 @@ def test_what_came_compiled_stays_compiled():
     assert task.model._compiled_call_impl is own
 
 
-def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled():
+def way(**changes):
+    """The last of the engine's ways that changes this."""
+    return [each for each in policy.WAYS if each.changes == changes][-1]
+
+
+def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(monkeypatch):
     task, plain = Line(network(), SGD(0.1)), Compute("cpu").settled()
-    again = [way for way in policy.WAYS if way.field == "precision"][1]
-    networks = next(way for way in policy.WAYS if way.field == "compile")
-    graph = replace(plain, graph=True)
-    assert not again.worth(task, plain)
-    assert again.worth(task, graph) == policy._has_bfloat16(task, graph)
-    assert not again.worth(task, replace(graph, precision="bfloat16"))
-    assert networks.worth(task, plain)
-    assert not networks.worth(task, graph)
+    graph, networks, again = way(graph=True), way(compile=True), way(precision="bfloat16")
+    rehearsal = Rehearsal(task, 0, dict)
+    assert networks.worth(rehearsal, plain)
+    assert not networks.worth(rehearsal, replace(plain, graph=True))
+    assert not again.worth(rehearsal, plain)
+
+    model = Net(slow=0.004, quick=0.004)
+    monkeypatch.setattr(setting, "compile_steps", lambda task, compute, made: vars(model).update(slow=0.002, quick=0.0))
+    monkeypatch.setattr(setting, "decompile", lambda task: vars(model).update(slow=0.004, quick=0.004))
+    monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0) for each in (graph, again, networks)))
+    compute, notes = chosen(model, replace(OPEN, precision=None, graph=None, compile=None))
+    assert compute.graph
+    assert compute.precision == "bfloat16"
+    assert [note.partition(":")[0] for note in notes] == ["whole-step graph", "precision bfloat16"]
+
+
+class Attending(nn.Module):
+    """6 → 2 through attention; slow, unless both in bfloat16 and with its attention as products."""
+
+    def __init__(self, slow=0.004):
+        super().__init__()
+        self.map = nn.Linear(6, 6)
+        self.slow = slow
+
+    def forward(self, x):
+        q = self.map(x)[:, None, None]
+        y = nn.functional.scaled_dot_product_attention(q, q, q)
+        quick = torch.is_autocast_enabled("cpu") and any(type(mode) is Products for mode in _modes())
+        time.sleep(0.0 if quick else self.slow)
+        return y[:, 0, 0, :2]
+
+
+def _modes():
+    from torch.overrides import _get_current_function_mode_stack
+
+    return _get_current_function_mode_stack()
+
+
+def test_bfloat16_and_products_are_tried_together_where_there_is_attention():
+    asked = replace(OPEN, products=None)
+    compute, notes = chosen(Attending(), asked)
+    assert (compute.precision, compute.products) == ("bfloat16", True)
+    assert [note.partition(" (")[0] for note in notes] == [
+        "precision bfloat16: left",
+        "products: left",
+        "precision bfloat16 with products: kept",
+    ]
+    _, notes = chosen(Net(), asked)
+    assert [note.partition(":")[0] for note in notes] == ["precision bfloat16"]

@@ -253,6 +253,14 @@ def test_a_mirrored_network_answers_alike_for_both():
     torch.testing.assert_close(model.train()(x), model.network(x))
 
 
+def test_a_shifted_network_weighs_its_views():
+    model = Mirrored(nn.Flatten(), 1).eval()
+    x = torch.arange(9.0).view(1, 1, 3, 3)
+    # Mirrored, each row's mean stands in all its places; moved by one, reflected at the border, a row's neighbour does.
+    rows = torch.tensor([1.0, 4.0, 7.0]) / 2 + torch.tensor([4.0, 1.0, 4.0]) / 4 + torch.tensor([4.0, 7.0, 4.0]) / 4
+    torch.testing.assert_close(model(x).view(3, 3).mean(1), rows)
+
+
 @pytest.mark.parametrize(
     ("model", "millions"),
     [(resnet20, 0.272), (resnet32, 0.467), (resnet44, 0.661), (resnet56, 0.856), (resnet18, 11.174)],

@@ -58,7 +58,7 @@ class Options:
 def train(words: Sequence[str]) -> int:
     """Train a recipe."""
     if not words or words[0].startswith("-"):
-        return _trainhelp_text(words)
+        return _train_help(words)
     word, *rest = words
     recipe = pages.find(word).load()
     told = order(recipe, Options, rest, f"descend train {word}")
@@ -216,7 +216,7 @@ def _same(folder: Path, experiment: Experiment) -> None:
             )
 
 
-def _trainhelp_text(words: Sequence[str]) -> int:
+def _train_help(words: Sequence[str]) -> int:
     if list(words) not in ([], ["-h"], ["--help"]):
         raise Wrong(f"`descend train` takes the recipe first: descend train RECIPE {' '.join(words)}")
     known = pages.house()

@@ -57,10 +57,10 @@ class Loader(Stream):
         index = self.index(step, rank, ranks)
         ahead = self.workers and not isinstance(self.data, Tensors)
         batch = self._read(step, rank, ranks) if ahead else self.data.gather(index)
-        if self.device is not None:
-            batch = batch.to(self.device)
-        index = index.to(next(iter(batch.values())).device)
-        batch = type(batch)({**batch, "index": index})
+        found = next(iter(batch.tensors.values())).device
+        if self.device is not None and self.device != found:
+            batch, found = batch.to(self.device), self.device
+        batch = type(batch)({**batch.tensors, "index": index if index.device == found else index.to(found)})
         if self.augment is not None:
             batch = self.augment(batch, keyed.hashed(index, self.seed, step // self.steps_per_epoch))
         return batch

@@ -19,6 +19,18 @@ MOST = 2**26
 """Scores of one call that are written down at most: 128 MiB in bfloat16."""
 
 
+class Seen(TorchFunctionMode):
+    """Whether `scaled_dot_product_attention` was called inside: ``seen.attention``."""
+
+    attention = False
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.attention |= func is functional.scaled_dot_product_attention
+        return func(*args, **kwargs or {})
+
+
 class Products(TorchFunctionMode):
     """Inside, `scaled_dot_product_attention` is computed by `attend` where that takes it.
 

@@ -2,8 +2,8 @@
 
 A descent's loss and its gradients become one graph: what the network, the loss and the backward pass do is fused across
 their borders, and no operation is dispatched by Python. Batches unlike the first (an epoch's last) and everything that
-splits a batch or maps over its samples run through the networks as they are. Where a loss cannot be captured whole,
-the networks alone are compiled.
+splits a batch or maps over its samples run through the networks as they are. Networks alone can be compiled, too, which
+is for losses that cannot be captured whole.
 """
 
 from __future__ import annotations

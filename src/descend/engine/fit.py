@@ -154,7 +154,8 @@ class _Fit:
         self.clock = Clock(seed, 0, max(steps, 1))
         self.fitted = Fitted(0, seconds=dict.fromkeys(("start", *STEP, "evaluate", "checkpoint", "total"), 0.0))
         self.started = False
-        self.sums: dict[str, Tensor] = {}
+        self.sums: dict[str, float] = {}
+        self.unread: dict[str, list[Tensor]] = {}
         self.since = 0
         self.began = self.checked = self.spent = time.perf_counter()
         self.lap_samples, self.lap_began = 0, self.began
@@ -232,7 +233,7 @@ class _Fit:
         self.since += 1
         self.lap_samples += samples
         for name, value in metrics.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.unread.setdefault(name, []).append(value)
         evaluation = (
             self._evaluate() if self.valid is not None and (step % self.every == 0 or step == self.steps) else None
         )
@@ -281,6 +282,7 @@ class _Fit:
 
     def _logged(self) -> dict[str, float]:
         """The means since the last log point, read off the device here and nowhere else."""
+        self._read()
         now = time.perf_counter()
         lr = {
             ("lr" if len(self.descents) == 1 else f"lr/{name}"): descent.lr for name, descent in self.descents.items()
@@ -288,10 +290,18 @@ class _Fit:
         line = {
             "samples_per_s": round(self.lap_samples / max(now - self.lap_began, 1e-9), 1),
             **lr,
-            **{f"train/{name}": float(value) / self.since for name, value in self.sums.items()},
+            **{f"train/{name}": value / self.since for name, value in self.sums.items()},
         }
         self.sums, self.since, self.lap_samples, self.lap_began = {}, 0, 0, now
         return line
+
+    def _read(self) -> None:
+        """Add up what the steps since the last time returned; adding on the device would cost each of them a kernel."""
+        for name, values in self.unread.items():
+            # One by one, so that the sum is the same wherever a kill parts it.
+            for value in torch.stack(values).tolist():
+                self.sums[name] = self.sums.get(name, 0.0) + value
+        self.unread = {}
 
     def _spend(self) -> None:
         """Bring the total up to now."""
@@ -301,6 +311,7 @@ class _Fit:
 
     def _state(self) -> dict[str, Any]:
         self._spend()
+        self._read()
         watching = {type(o).__name__: state for o in self.observers if (state := o.state_dict())}
         return {
             "step": self.clock.step,
@@ -336,7 +347,7 @@ class _Fit:
         for observer in self.observers:
             if type(observer).__name__ in state["observers"]:
                 observer.load_state_dict(state["observers"][type(observer).__name__])
-        self.sums = {name: _on(value, self.device) for name, value in state["log"]["sums"].items()}
+        self.sums = {name: float(value) for name, value in state["log"]["sums"].items()}
         self.since = state["log"]["since"]
         spent = state["spent"]
         self.fitted.seconds, self.fitted.samples = dict(spent["seconds"]), spent["samples"]
@@ -355,7 +366,7 @@ class _Fit:
             if self.steps >= STEPS:
                 with suppress(Exception):  # an operation that cannot be counted is no reason not to train
                     self.fitted.flops = rehearsal.flops()
-            chosen, notes = choose(self.task, self.asked, rehearsal, self.setting.install, self.steps, self.ranks)
+            chosen, notes = choose(self.asked, rehearsal, self.setting.install, self.steps, self.ranks)
             for note in notes:
                 self._say(note)
             self.fitted.notes = notes
@@ -385,7 +396,3 @@ class _Fit:
     def _say(self, line: str) -> None:
         for observer in self.observers:
             observer.say(line)
-
-
-def _on(value: Any, device: torch.device) -> Any:
-    return value.to(device) if isinstance(value, Tensor) else value

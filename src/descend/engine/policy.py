@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from descend.engine.compute import Compute
 from descend.engine.errors import Diverged
 from descend.engine.ranks import Ranks
 from descend.engine.rehearsal import ROUNDING, Outcome, Rehearsal
-from descend.engine.task import Task
 
 GAIN = 1.05
 """How much faster a way must be to be kept; medians of a few steps differ by less than this without a cause."""
@@ -41,66 +40,67 @@ _NAMES = {"compile": "torch.compile", "graph": "whole-step graph"}
 
 @dataclass(frozen=True)
 class Way:
-    """One choice of a `Compute`.
+    """One choice of a `Compute`, or several that belong together.
 
     Attributes:
-        field: of `Compute`.
-        value: to be tried.
-        worth: whether it can pay for this task, on this device.
+        changes: fields of `Compute` and their values, tried where all of them were left open.
+        worth: whether it can pay for this step, in the way kept so far.
         least: shortest rest of a run, in seconds, in which it is tried.
     """
 
-    field: str
-    value: Any
-    worth: Callable[[Task, Compute], bool]
+    changes: Mapping[str, Any]
+    worth: Callable[[Rehearsal, Compute], bool]
     least: float = SECONDS
 
+    @property
+    def compiles(self) -> bool:
+        return not _NAMES.keys().isdisjoint(self.changes)
+
     def __str__(self) -> str:
-        return _NAMES.get(self.field, self.field + f" {self.value}" * (self.value is not True))
+        names = (_NAMES.get(name, name + f" {value}" * (value is not True)) for name, value in self.changes.items())
+        return " with ".join(names)
 
 
-def _on_cpu(task: Task, compute: Compute) -> bool:
+def _on_cpu(rehearsal: Rehearsal, compute: Compute) -> bool:
     return compute.device == "cpu"
 
 
-def _convolves(task: Task, compute: Compute) -> bool:
+def _convolves(rehearsal: Rehearsal, compute: Compute) -> bool:
     """Whether there is a filter whose layout could change."""
     return any(
         isinstance(m, nn.Conv2d) and not m.weight.is_contiguous(memory_format=torch.channels_last)
-        for m in task.modules()
+        for m in rehearsal.task.modules()
     )
 
 
-def _has_bfloat16(task: Task, compute: Compute) -> bool:
+def _has_bfloat16(rehearsal: Rehearsal, compute: Compute) -> bool:
+    if compute.precision != "float32":
+        return False
     if str(compute.device).startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return compute.device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def _attends(task: Task, compute: Compute) -> bool:
-    """Whether attention may be what takes the time: torch's kernel for it is slow on CPU in half precision only."""
-    return compute.device == "cpu" and compute.precision == "bfloat16"
-
-
-def _widens(task: Task, compute: Compute) -> bool:
-    return compute.precision == "float32" and _has_bfloat16(task, compute)
+def _attends(rehearsal: Rehearsal, compute: Compute) -> bool:
+    return compute.device == "cpu" and rehearsal.attends
 
 
 WAYS = (
-    Way("hold_memory", True, _on_cpu),
-    Way("threads", 1, lambda task, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
-    Way("channels_last", True, _convolves),
-    Way("precision", "bfloat16", _has_bfloat16),
-    Way("products", True, _attends),
-    Way("graph", True, lambda task, compute: compute.precision != "float16", COMPILING),
+    Way({"hold_memory": True}, _on_cpu),
+    Way({"threads": 1}, lambda rehearsal, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
+    Way({"channels_last": True}, _convolves),
+    Way({"precision": "bfloat16"}, _has_bfloat16),
+    Way({"products": True}, _attends),
+    # On CPU, torch's attention is so slow in bfloat16 that only both together may gain.
+    Way({"precision": "bfloat16", "products": True}, lambda *step: _has_bfloat16(*step) and _attends(*step)),
+    Way({"graph": True}, lambda rehearsal, compute: compute.precision != "float16", COMPILING),
     # Casts cost a small network more than bfloat16 saves, until a graph fuses them.
-    Way("precision", "bfloat16", lambda task, compute: bool(compute.graph) and _widens(task, compute), COMPILING),
-    Way("compile", True, lambda task, compute: not compute.graph, COMPILING),
+    Way({"precision": "bfloat16"}, lambda *step: bool(step[1].graph) and _has_bfloat16(*step), COMPILING),
+    Way({"compile": True}, lambda rehearsal, compute: not compute.graph, COMPILING),
 )
 
 
 def choose(
-    task: Task,
     asked: Compute,
     rehearsal: Rehearsal,
     install: Callable[[Compute], None],
@@ -119,8 +119,8 @@ def choose(
         The choice, installed, and one line for each way that was tried.
     """
     compute = replace(asked.settled(), compile=False, graph=False)
-    told = [way for way in WAYS if way.field in _NAMES and getattr(asked, way.field)]
-    ways = [way for way in WAYS if getattr(asked, way.field) is None and way.worth(task, compute)]
+    told = [way for way in WAYS if way.compiles and all(getattr(asked, name) for name in way.changes)]
+    ways = [way for way in WAYS if all(getattr(asked, name) is None for name in way.changes)]
     if not told and (steps < STEPS or not ways):
         return compute, []
     try:
@@ -128,7 +128,7 @@ def choose(
     except Diverged:  # the run's own first step will say so
         return compute, []
     for way in ways if steps >= STEPS else []:
-        if way.worth(task, search.compute):
+        if way.worth(rehearsal, search.compute):
             search.attempt(way)
     for way in told:
         search.oblige(way)
@@ -158,7 +158,7 @@ class _Search:
             return
         begin = time.perf_counter()
         trial, outcome, wrong = self._try(way)
-        cost = self._mean(time.perf_counter() - begin) if way.field in _NAMES or trial.graph else 0.0
+        cost = self._mean(time.perf_counter() - begin) if way.compiles or trial.graph else 0.0
         if wrong:
             self._back(f"{way}: refused ({wrong})")
             return
@@ -188,7 +188,7 @@ class _Search:
             self.notes.append(f"{way}: compiled")
 
     def _try(self, way: Way) -> tuple[Compute, Outcome, str]:
-        trial = replace(self.compute, **{way.field: way.value})
+        trial = replace(self.compute, **way.changes)
         outcome, precision = self.reference, trial.precision or "float32"
         try:
             if precision not in self.nearby:

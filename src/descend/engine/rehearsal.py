@@ -21,11 +21,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from descend.engine.attention import Seen
 from descend.engine.checkpoint import pack, unpack
 from descend.engine.descent import Descent
 from descend.engine.passes import Metrics
@@ -143,6 +145,18 @@ class Rehearsal:
         finally:
             self.undo()
         return float(counter.get_total_flops())
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether the step calls torch's attention."""
+        self._keep()
+        try:
+            keyed.reseed(self.seed)
+            with Seen() as seen:
+                self.step()
+        finally:
+            self.undo()
+        return seen.attention
 
     def _keep(self) -> None:
         if self._kept is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,7 @@ class Setting:
         self.compute = Compute().settled()
         self._laid: list[Tensor] = []
         self._compiled = False
-        self._made: dict = {}
+        self._made: dict[Any, Any] = {}
 
     def install(self, compute: Compute) -> None:
         """Compute in this way from now on; all its choices are made.

@@ -1,7 +1,8 @@
 """A fused Adam step without what torch wraps around it.
 
-`torch.optim.Optimizer.step` collects its lists anew every step and asks for hooks and profilers: 50 µs on top of a
-kernel of 45 µs for a small network. The kernel and its arguments are the same, so the bits are.
+`torch.optim.Optimizer.step` collects its lists anew every step, asks for hooks and profilers, and counts the step once
+for each parameter: 75 µs on top of a kernel of 20 µs for a small network. The kernel and its arguments are the same,
+so the bits are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class _Group:
     first: list[Tensor]
     second: list[Tensor]
     steps: list[Tensor]
+    count: Tensor
 
 
 class Direct:
@@ -58,8 +60,13 @@ class Direct:
         made = []
         for group in groups:
             held = group["params"]
-            moments = [[state[p][name] for p in held] for name in ("exp_avg", "exp_avg_sq", "step")]
-            made.append(_Group(group, [place[id(p)] for p in held], held, *moments))
+            first, second, steps = ([state[p][name] for p in held] for name in ("exp_avg", "exp_avg_sq", "step"))
+            # Each parameter's counter becomes a view of one tensor: one addition counts them all.
+            count = torch.stack(steps)
+            steps = list(count.unbind())
+            for parameter, step in zip(held, steps, strict=True):
+                state[parameter]["step"] = step
+            made.append(_Group(group, [place[id(p)] for p in held], held, first, second, steps, count))
         return cls(optimizer, parameters, made)
 
     @torch.no_grad()
@@ -73,7 +80,7 @@ class Direct:
                 return False
         for group in self.groups:
             options = group.options
-            torch._foreach_add_(group.steps, 1)
+            group.count.add_(1)
             self.kernel(
                 group.parameters,
                 [gradients[place] for place in group.places],

@@ -38,7 +38,7 @@ def resnet(data: Splits) -> Plan:
 
 
 def airbench(data: Splits) -> Plan:
-    """Jordan's network and Muon; it answers for a picture and its mirror image."""
+    """Jordan's network and Muon; it answers for a picture and its mirror image, in place and moved by a pixel."""
     network = Airbench(3, data.classes)
     network.whiten(data.train.gather(torch.arange(5000))["x"])
     optimizer = Muon(
@@ -51,7 +51,7 @@ def airbench(data: Splits) -> Plan:
         average=EMA(0.99),
     )
     augment = Compose((Flip(), RandomCrop(2)))
-    return Plan(Mirrored(network), optimizer, batch=500, epochs=11, augment=augment, label_smoothing=0.2, every=270)
+    return Plan(Mirrored(network, 1), optimizer, batch=500, epochs=11, augment=augment, label_smoothing=0.2, every=540)
 
 
 @recipe

@@ -79,7 +79,7 @@ def test_without_the_archive_it_is_said_where_it_belongs(tmp_path, monkeypatch):
 def test_cifar10():
     data = datasets.cifar10()
     assert data.shape == (3, 32, 32)
-    assert [len(part) for part in (data.train, data.valid, data.test)] == [45_000, 5_000, 10_000]
+    assert [len(part) for part in (data.train, data.valid, data.test)] == [47_500, 2_500, 10_000]
     for part in (data.train, data.valid, data.test):
         assert torch.bincount(part.tensors["target"]).tolist() == [len(part) // 10] * 10
     x = data.train.tensors["x"]

@@ -15,7 +15,12 @@ from descend.nn import GELU, He, initialise, initialise_head
 
 class Group(nn.Sequential):
     """Convolution, halving by maximum, norm, activation; convolution, norm, activation: [batch, channels, h, w] to
-    [batch, width, h/2, w/2], rounded down."""
+    [batch, width, h/2, w/2], rounded down.
+
+    Args:
+        channels: that come in.
+        width: channels that go out.
+    """
 
     def __init__(self, channels: int, width: int):
         layers: list[nn.Module] = []
