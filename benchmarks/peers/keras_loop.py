@@ -29,7 +29,7 @@ class Metered(keras.callbacks.Callback):
         super().__init__()
         self.meter = meter
 
-    def on_train_batch_end(self, *_: object) -> None:
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         if self.meter.tick():
             raise Measured
 
