@@ -117,6 +117,7 @@ def imports(turns: int) -> list[dict[str, Any]]:
             "descend": "import descend.data, descend.engine, descend.models, descend.optim, descend.tasks",
             "transformers": "from transformers import Trainer",
             "lightning": "from lightning import Trainer",
+            "keras": "import os; os.environ['KERAS_BACKEND'] = 'torch'; import keras",
         }
         code = f"import time; b = time.perf_counter(); {words.get(name, f'import {name}')}; "
         for _ in range(turns + 1):  # the first one fills the caches
