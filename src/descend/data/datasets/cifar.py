@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
 
 from descend.data.codecs import ImageCodec
@@ -87,6 +86,8 @@ def read_archive(
 
 def _decoded(files: list[tuple[str, bytes]], where: str) -> np.ndarray:
     """[n, height, width, 3] of bytes."""
+    from PIL import Image
+
     pixels = None
     for place, (name, content) in enumerate(files):
         try:
