@@ -280,9 +280,9 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     assert not networks.worth(rehearsal, replace(plain, graph=True))
     assert not again.worth(rehearsal, plain)
 
-    model = Net(slow=0.004, quick=0.004)
-    monkeypatch.setattr(setting, "compile_steps", lambda task, compute, made: vars(model).update(slow=0.002, quick=0.0))
-    monkeypatch.setattr(setting, "decompile", lambda task: vars(model).update(slow=0.004, quick=0.004))
+    model = Net(slow=0.04, quick=0.04)
+    monkeypatch.setattr(setting, "compile_steps", lambda task, compute, made: vars(model).update(slow=0.02, quick=0.0))
+    monkeypatch.setattr(setting, "decompile", lambda task: vars(model).update(slow=0.04, quick=0.04))
     monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0) for each in (graph, again, networks)))
     compute, notes = chosen(model, replace(OPEN, precision=None, graph=None, compile=None))
     assert compute.graph
@@ -293,7 +293,7 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
 class Attending(nn.Module):
     """6 → 2 through attention; slow, unless both in bfloat16 and with its attention as products."""
 
-    def __init__(self, slow=0.004):
+    def __init__(self, slow=0.04):  # far more than a busy machine's own delays
         super().__init__()
         self.map = nn.Linear(6, 6)
         self.slow = slow
@@ -312,6 +312,7 @@ def _modes():
     return _get_current_function_mode_stack()
 
 
+@pytest.mark.slow
 def test_bfloat16_and_products_are_tried_together_where_there_is_attention():
     asked = replace(OPEN, products=None)
     compute, notes = chosen(Attending(), asked)
