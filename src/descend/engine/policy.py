@@ -74,6 +74,7 @@ def _convolves(rehearsal: Rehearsal, compute: Compute) -> bool:
 
 
 def _has_bfloat16(rehearsal: Rehearsal, compute: Compute) -> bool:
+    """Whether the step is still in float32, on a device that is fast in bfloat16."""
     if compute.precision != "float32":
         return False
     if str(compute.device).startswith("cuda"):
@@ -85,6 +86,14 @@ def _attends(rehearsal: Rehearsal, compute: Compute) -> bool:
     return compute.device == "cpu" and rehearsal.attends
 
 
+def _attends_in_float32(rehearsal: Rehearsal, compute: Compute) -> bool:
+    return _has_bfloat16(rehearsal, compute) and _attends(rehearsal, compute)
+
+
+def _captured_in_float32(rehearsal: Rehearsal, compute: Compute) -> bool:
+    return bool(compute.graph) and _has_bfloat16(rehearsal, compute)
+
+
 WAYS = (
     Way({"hold_memory": True}, _on_cpu),
     Way({"threads": 1}, lambda rehearsal, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
@@ -92,10 +101,10 @@ WAYS = (
     Way({"precision": "bfloat16"}, _has_bfloat16),
     Way({"products": True}, _attends),
     # On CPU, torch's attention is so slow in bfloat16 that only both together may gain.
-    Way({"precision": "bfloat16", "products": True}, lambda *step: _has_bfloat16(*step) and _attends(*step)),
+    Way({"precision": "bfloat16", "products": True}, _attends_in_float32),
     Way({"graph": True}, lambda rehearsal, compute: compute.precision != "float16", COMPILING),
     # Casts cost a small network more than bfloat16 saves, until a graph fuses them.
-    Way({"precision": "bfloat16"}, lambda *step: bool(step[1].graph) and _has_bfloat16(*step), COMPILING),
+    Way({"precision": "bfloat16"}, _captured_in_float32, COMPILING),
     Way({"compile": True}, lambda rehearsal, compute: not compute.graph, COMPILING),
 )
 

@@ -11,7 +11,7 @@ class Mirrored(nn.Module):
     """In training the network itself; in evaluation the mean of its outputs for x and for x flipped left to right.
 
     For what means the same in a mirror (clothes; not digits or text). Twice the work of an evaluation; six times with a
-    shift, whose pictures count as much as the two in place (Jordan 2024, section 3.5).
+    shift, whose pictures count as much as the two in place (Jordan 2024).
 
     Args:
         network: from pictures [batch, channels, height, width] to outputs.
