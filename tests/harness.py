@@ -50,10 +50,43 @@ def _flat(name: str, **arguments: object) -> Case:
     return Case(lambda: getattr(blocks, name)(**arguments), normal(7), (7,))
 
 
-PICTURE, SMALL = normal(3, 16, 16), normal(4, 6, 6)
+def several(*shapes: tuple[int, ...]) -> Callable[[int, int], tuple[Tensor, ...]]:
+    def draw(n: int, key: int) -> tuple[Tensor, ...]:
+        generator = keyed.generator(key)
+        return tuple(torch.randn(n, *shape, generator=generator) for shape in shapes)
+
+    return draw
+
+
+class Coarsest(nn.Module):
+    """The first map of a pyramid, its maps given one by one."""
+
+    def __init__(self, pyramid: nn.Module):
+        super().__init__()
+        self.pyramid = pyramid
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        first, second = self.pyramid(maps)
+        return first + nn.functional.interpolate(second, first.shape[2:])
+
+
+class Around(nn.Module):
+    """A branch around a linear map."""
+
+    def __init__(self, branch: nn.Module):
+        super().__init__()
+        self.branch, self.inner = branch, nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.branch(x, self.inner)
+
+
+PICTURE, SMALL, WORDS = normal(3, 16, 16), normal(4, 6, 6), normal(5, 8)
+sides, pyramid, context = several((4, 6, 6), (3, 12, 12)), several((4, 12, 12), (3, 6, 6)), several((5, 8), (4, 6))
 
 CASES: dict[str, Case] = {
-    **{name: _flat(name) for name in ("Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU", "Mish")},
+    **{name: _flat(name) for name in ("Sigmoid", "Tanh", "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "GELU", "SiLU")},
+    "Mish": _flat("Mish"),
     "PReLU": _flat("PReLU"),
     "SquaredReLU": _flat("SquaredReLU"),
     "Softmax": _flat("Softmax", dim=-1),
@@ -79,6 +112,65 @@ CASES: dict[str, Case] = {
         lambda: blocks.ConvBlock(4, 8, 5, norm=blocks.InstanceNorm(), activation=blocks.swiglu(1)), SMALL, (8, 6, 6)
     ),
     "Residual": Case(lambda: blocks.residual_block(4, 8, 2, blocks.GroupNorm(4)), SMALL, (8, 3, 3), rebuilt=False),
+    "ConvBlock, depthwise and dilated": Case(
+        lambda: blocks.ConvBlock(4, 4, norm=blocks.GroupNorm(2), groups=4, dilation=2), SMALL, (4, 6, 6)
+    ),
+    "ConvBlock of volumes": Case(
+        lambda: blocks.ConvBlock(4, 8, norm=blocks.GroupNorm(2), axes=3), normal(4, 3, 4, 5), (8, 3, 4, 5)
+    ),
+    "Residual with a bottleneck": Case(
+        lambda: blocks.bottleneck_block(4, 8, 2, blocks.GroupNorm(2)), SMALL, (8, 3, 3), rebuilt=False
+    ),
+    "PadFar": Case(lambda: blocks.PadFar(5, 2), SMALL, (4, 9, 9)),
+    "SqueezeExcite": Case(lambda: blocks.SqueezeExcite(4, 2), SMALL, (4, 6, 6)),
+    "InvertedResidual": Case(
+        lambda: blocks.InvertedResidual(4, 4, 2, 5, norm=blocks.GroupNorm(2), squeeze=2, drop_path=0.4),
+        SMALL,
+        (4, 6, 6),
+        random=True,
+    ),
+    "UpBlock": Case(lambda: blocks.UpBlock(4, 3, 5, blocks.GroupNorm(1)), sides, (5, 12, 12)),
+    "FeaturePyramid": Case(lambda: Coarsest(blocks.FeaturePyramid((4, 3), 6)), pyramid, (6, 12, 12), rebuilt=False),
+    "PatchEmbed": Case(lambda: blocks.PatchEmbed(4, 8, 3), SMALL, (8, 2, 2)),
+    "ConvStem": Case(lambda: blocks.ConvStem(3, 8, (4, 6), blocks.GroupNorm(2)), PICTURE, (8, 4, 4)),
+    "LearnedPositions": Case(lambda: blocks.LearnedPositions(9, 8), WORDS, (5, 8)),
+    "SinusoidalPositions": Case(lambda: blocks.SinusoidalPositions(8), WORDS, (5, 8)),
+    "LearnedGrid": Case(lambda: blocks.LearnedGrid(4, 6, 6), SMALL, (4, 6, 6)),
+    "LearnedGrid, interpolated": Case(lambda: blocks.LearnedGrid(4, 3, 4), SMALL, (4, 6, 6)),
+    "SinusoidalGrid": Case(lambda: blocks.SinusoidalGrid(4), SMALL, (4, 6, 6)),
+    "Rotary": Case(
+        lambda: blocks.Attention(8, 2, kv_heads=1, position=blocks.Rotary(4), causal=True), WORDS, (5, 8)
+    ),
+    "RelativeBias": Case(
+        lambda: blocks.Attention(8, 2, position=blocks.RelativeBias(2, 8, 4)), WORDS, (5, 8)
+    ),
+    "Attention": Case(lambda: blocks.Attention(8, 2), WORDS, (5, 8)),
+    "Attention with dropout": Case(lambda: blocks.Attention(8, 2, dropout=0.4), WORDS, (5, 8), random=True),
+    "Attention to a context": Case(lambda: blocks.Attention(8, 2, context_width=6), context, (5, 8)),
+    "FeedForward": Case(lambda: blocks.FeedForward(8, 12, blocks.swiglu(), dropout=0.2), WORDS, (5, 8), random=True),
+    "Branch": Case(
+        lambda: Around(blocks.Branch(8, blocks.LayerNorm(), scale=0.5, dropout=0.2, drop_path=0.2)),
+        WORDS,
+        (5, 8),
+        random=True,
+        rebuilt=False,
+    ),
+    "TransformerBlock": Case(
+        lambda: blocks.TransformerBlock(blocks.Attention(8, 2), blocks.FeedForward(8, 16), dropout=0.1, drop_path=0.2),
+        WORDS,
+        (5, 8),
+        random=True,
+    ),
+    "TransformerBlock, post-norm, with a context": Case(
+        lambda: blocks.TransformerBlock(
+            blocks.Attention(8, 2, causal=True),
+            blocks.FeedForward(8, 16),
+            blocks.Attention(8, 2, context_width=6),
+            blocks.PostNorm(),
+        ),
+        context,
+        (5, 8),
+    ),
     "MLP": Case(
         lambda: models.MLP(7, 16, 8, out=3, activation=blocks.PReLU(), dropout=0.2), normal(7), (3,), random=True
     ),
@@ -93,8 +185,58 @@ CASES: dict[str, Case] = {
         lambda: models.ResNet(3, 5, (1, 1), (8, 16), norm=blocks.GroupNorm(4)), PICTURE, (5,)
     ),
     "Mirrored": Case(lambda: models.Mirrored(models.ResNet(3, 5, (1,), (8,), norm=blocks.GroupNorm(4))), PICTURE, (5,)),
+    "ResNet with bottlenecks": Case(
+        lambda: models.ResNet(3, 5, (1, 1), (8, 16), blocks.GroupNorm(4), models.PhotoStem(), narrow=4), PICTURE, (5,)
+    ),
+    "ResNet of volumes": Case(
+        lambda: models.ResNet(3, 5, (1, 1), (4, 8), blocks.GroupNorm(2), axes=3), normal(3, 4, 8, 8), (5,)
+    ),
+    "VGG": Case(
+        lambda: models.VGG(3, 5, (1, 2), (8, 12), hidden=16, norm=blocks.GroupNorm(4)), PICTURE, (5,), random=True
+    ),
+    "MobileNet": Case(
+        lambda: models.MobileNet(
+            3, 5, (models.Stage(8, 1, 1, 1), models.Stage(12, 2, 2)), 8, 16, blocks.GroupNorm(4), drop_path=0.2
+        ),
+        PICTURE,
+        (5,),
+        random=True,
+    ),
+    "ConvNeXt": Case(
+        lambda: models.ConvNeXt(3, 5, (1, 1), (8, 12), patch=2, drop_path=0.2, scale=0.5), PICTURE, (5,), random=True
+    ),
+    "UNet": Case(
+        lambda: models.UNet(3, 2, (4, 6, 8), blocks.GroupNorm(2), dropout=0.2), PICTURE, (2, 16, 16), random=True
+    ),
+    "UNet of volumes": Case(
+        lambda: models.UNet(2, 3, (4, 6), blocks.GroupNorm(2), axes=3), normal(2, 4, 6, 8), (3, 4, 6, 8)
+    ),
+    "ViT": Case(
+        lambda: models.ViT(
+            blocks.PatchEmbed(3, 8, 4), 5, blocks.LearnedGrid(8, 4, 4), 2, 2, read=models.ClassToken(), registers=2
+        ),
+        PICTURE,
+        (5,),
+    ),
+    "ViT with a convolutional stem": Case(
+        lambda: models.ViT(
+            blocks.ConvStem(3, 8, (4, 6), blocks.GroupNorm(2)), 5, blocks.SinusoidalGrid(8), 2, 2, drop_path=0.4
+        ),
+        PICTURE,
+        (5,),
+        random=True,
+    ),
+    "OverTime": Case(
+        lambda: models.OverTime(models.ResNet(3, 5, (1,), (8,), blocks.GroupNorm(4))), normal(3, 4, 8, 8), (5,)
+    ),
+    "Frozen": Case(lambda: models.Frozen(models.MLP(7, 16, out=3, dropout=0.2)), normal(7), (3,)),
     "TableNet": Case(lambda: models.TableNet(5, (4, 4), 3, hidden=(16, 8), members=4), row, (3,), random=True),
 }
 
-DESCRIPTIONS = {"He", "LeCun", "Orthogonal", "TruncatedNormal", "Xavier", "Norm", "Scheme"}
-"""Classes that are no modules: schemes of initialisation, and the bases; they have tests of their own."""
+DESCRIPTIONS = {
+    *("He", "LeCun", "Orthogonal", "TruncatedNormal", "Xavier", "Norm", "Scheme"),
+    *("Order", "PreNorm", "PostNorm", "Relation", "Stage", "Stem", "SmallStem", "PhotoStem"),
+    *("Read", "ClassToken", "MeanToken"),
+}
+"""Classes that are no modules of their own: schemes of initialisation, descriptions of parts, and the bases; they have
+tests of their own, or are tried in what they are part of."""

@@ -5,7 +5,22 @@ import math
 import pytest
 import torch
 
-from descend.data import Affine, Batch, Compose, Cutout, Flip, Light, Loader, RandomCrop, Tensors
+from descend.data import (
+    Affine,
+    Batch,
+    Colour,
+    Compose,
+    CutMix,
+    Cutout,
+    Flip,
+    Light,
+    Loader,
+    Mixup,
+    RandAugment,
+    RandomCrop,
+    Tensors,
+)
+from descend.data.augment.mixing import beta
 from descend.functional import keyed
 
 EACH = [
@@ -14,6 +29,8 @@ EACH = [
     Affine(),
     Cutout(4),
     Light(),
+    Colour(),
+    RandAugment((Flip(1.0), Affine(), Light(), Cutout(3))),
     Compose((Flip(), RandomCrop(2), Affine(), Cutout(3), Light())),
 ]
 
@@ -137,6 +154,20 @@ def _slow_compose(a, x, key):
     return x
 
 
+def _slow_colour(a, x, key):
+    s, *tints = (2 * u - 1 for u in _draws(key, 1 + len(x)))
+    grey = x.mean(0)
+    return torch.stack([grey + (1 + s * a.saturation) * (c - grey) + a.tint * t for c, t in zip(x, tints, strict=True)])
+
+
+def _slow_rand(a, x, key):
+    for turn, u in enumerate(_draws(key, a.count)):
+        place = int(u * len(a.parts))
+        part = a.parts[place]
+        x = SLOW[type(part)](part, x, keyed.hashed(key[None], turn, place)[0])
+    return x
+
+
 def _each(x, value):
     rows = [torch.stack([value(i, j) for j in range(x.shape[2])], 1) for i in range(x.shape[1])]
     return torch.stack(rows, 1)
@@ -149,6 +180,8 @@ SLOW = {
     Cutout: _slow_cutout,
     Light: _slow_light,
     Compose: _slow_compose,
+    Colour: _slow_colour,
+    RandAugment: _slow_rand,
 }
 
 
@@ -265,3 +298,96 @@ def test_parts_of_a_composition_draw_apart():
     both = Compose((half, half))(Batch(x=x), keys(4000))["x"]
     turned = (both != x).flatten(1).any(1).float().mean()
     assert abs(turned - 0.5) < 4 * math.sqrt(0.25 / 4000)  # were they alike, none would be turned
+
+
+MOVING = [
+    Flip(),
+    RandomCrop(3),
+    Affine(2.0, 15.0, 0.2),
+    Compose((Flip(), RandomCrop(2))),
+    RandAugment((Flip(1.0), RandomCrop(3))),
+]
+
+
+@pytest.mark.parametrize("augment", MOVING, ids=lambda a: type(a).__name__)
+def test_classes_of_pixels_move_with_their_pixels(augment):
+    """A picture whose values are its classes stays so."""
+    target = (pictures(40, 1) * 3).long()[:, 0]
+    smooth = torch.nn.functional.interpolate(target[:, None, ::6, ::5].float(), (12, 10), mode="nearest")
+    batch = augment(Batch(x=smooth, target=smooth[:, 0].long()), keys(40))
+    assert batch["target"].dtype == torch.int64
+    near = (batch["x"][:, 0] - batch["target"]).abs() < 0.5
+    assert near.float().mean() > 0.9  # at the borders of two classes, the picture is a mean and the class is one
+    if not isinstance(augment, Affine):
+        assert torch.equal(batch["x"][:, 0], batch["target"].float())
+    assert not torch.equal(batch["x"], smooth)
+
+
+@pytest.mark.parametrize("augment", MOVING, ids=lambda a: type(a).__name__)
+def test_boxes_move_with_what_is_in_them(augment):
+    """A bright thing is still inside its box, and touches all its edges."""
+    x = torch.zeros(60, 1, 24, 30)
+    boxes = torch.zeros(60, 2, 4)
+    x[:, :, 9:15, 10:18] = 1.0
+    boxes[:, 0] = torch.tensor([10.0, 9.0, 18.0, 15.0])
+    batch = augment(Batch(x=x, boxes=boxes), keys(60))
+    slack = 1.0 if isinstance(augment, Affine) else 0.0
+    for picture, (box, none) in zip(batch["x"], batch["boxes"], strict=True):
+        rows, columns = (picture[0] > 0.5).nonzero().T
+        left, top, right, bottom = box.tolist()
+        assert left - slack <= columns.min() <= left + 2.5 * slack
+        assert right - 2.5 * slack <= columns.max() + 1 <= right + slack
+        assert top - slack <= rows.min() <= top + 2.5 * slack
+        assert bottom - 2.5 * slack <= rows.max() + 1 <= bottom + slack
+        assert (none[2] - none[0]) * (none[3] - none[1]) == 0
+    assert not torch.equal(batch["boxes"], boxes)
+
+
+def test_boxes_are_cut_at_the_edge():
+    boxes = torch.tensor([[[0.0, 0.0, 4.0, 4.0]]]).expand(50, 1, 4)
+    moved = RandomCrop(6)(Batch(x=pictures(50), boxes=boxes), keys(50))["boxes"]
+    assert moved.min() == 0
+    assert moved.max() <= 12
+
+
+def test_each_sample_gets_as_many_as_asked():
+    """Of a flip and nothing, drawn once: as a fair coin has it."""
+    one = RandAugment((Light(0.0, 0.0), Flip(1.0)), count=1)
+    x = pictures(400)
+    flipped = (one(Batch(x=x), keys(400))["x"] == x.flip(3)).flatten(1).all(1).float().mean()
+    assert 0.42 < flipped < 0.58
+    with pytest.raises(ValueError, match="2 of 0 augmentations"):
+        RandAugment(())
+
+
+def test_shares_are_beta_distributed():
+    from scipy.stats import beta as theirs
+
+    for alpha in (0.2, 0.5, 1.0):
+        found = beta(keyed.hashed(torch.arange(20_000), 3), alpha).double()
+        assert found.min() >= 0
+        assert found.max() <= 1
+        for share in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+            assert (found < share).double().mean() == pytest.approx(theirs(alpha, alpha).cdf(share), abs=0.012)
+
+
+@pytest.mark.parametrize("mixing", [Mixup(4, 0.5), CutMix(4)], ids=lambda a: type(a).__name__)
+def test_a_mixed_sample_says_what_is_in_it(mixing):
+    """Of pictures that are blank but for their class, the mean colour is the share."""
+    target = torch.arange(64) % 4
+    x = torch.zeros(64, 4, 8, 8)
+    x[torch.arange(64), target] = 1.0
+    batch = mixing(Batch(x=x, target=target), keys(64))
+    torch.testing.assert_close(batch["x"].mean((2, 3)), batch["target"])
+    torch.testing.assert_close(batch["target"].sum(1), torch.ones(64))
+    assert (batch["target"].amax(1) < 0.99).sum() > 20
+    before = target.roll(1)
+    others = batch["target"].clone()
+    others[torch.arange(64), target] = 0
+    others[torch.arange(64), before] = 0
+    assert others.abs().max() == 0
+
+
+def test_mixing_shares_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="CutMix: alpha must be above 0 and at most 1, got 2"):
+        CutMix(3, 2)

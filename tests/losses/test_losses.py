@@ -79,6 +79,8 @@ CASES = {
     "focal of places": Case("focal", _logits(3, classes=3), {"gamma": 0.5, "weight": WEIGHT[:3]}),
     "kl": Case("kl", _distributions),
     "dice": Case("dice", _logits(3, 2)),
+    "sample_dice": Case("sample_dice", _logits(3, 2)),
+    "cross_entropy of shares": Case("cross_entropy", _distributions, {"label_smoothing": 0.2}),
     "dice, unsmoothed": Case("dice", _logits(), {"smooth": 0.1}),
     "mse": Case("mse", _numbers(3)),
     "mae": Case("mae", _numbers(3, 2)),
@@ -231,6 +233,10 @@ WRONG = {
     "focal": (lambda: losses.focal(torch.randn(6, 3), torch.zeros(5).long()), r"at each of \(6,\), not \(5,\)"),
     "dice": (
         lambda: losses.dice(torch.randn(5, 3, 5, 3), torch.zeros(5).long()),
+        r"at each of \(5, 5, 3\), not \(5,\)",
+    ),
+    "sample_dice": (
+        lambda: losses.sample_dice(torch.randn(5, 3, 5, 3), torch.zeros(5).long()),
         r"at each of \(5, 5, 3\), not \(5,\)",
     ),
 }

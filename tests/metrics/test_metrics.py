@@ -1,9 +1,10 @@
 """Metrics against formulas written out."""
 
+import pytest
 import torch
 
 from descend.functional import Mean
-from descend.metrics import Accuracy, Confusion, MeanLoss
+from descend.metrics import Accuracy, Confusion, Dice, IoU, MeanLoss
 
 
 def test_the_mean_loss_keeps_counts_apart_for_any_batch_size():
@@ -34,3 +35,18 @@ def test_confusion_and_accuracy():
         accuracy.update(outputs[rows], target[rows])
     assert confusion.compute().tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 2]]
     assert accuracy.compute() == 4 / 6
+
+
+def test_overlaps_of_places():
+    target = torch.tensor([[[0, 0, 1], [1, 1, 2]], [[0, 0, 0], [0, -1, 2]]])
+    found = torch.tensor([[[0, 1, 1], [1, 0, 2]], [[0, 0, 0], [0, 1, 0]]])
+    outputs = torch.nn.functional.one_hot(found, 3).movedim(-1, 1).float()
+    metrics = [Accuracy(), Dice(), IoU()]
+    for metric in metrics:
+        for row in range(2):
+            metric.update(outputs[row : row + 1], target[row : row + 1])
+    accuracy, dice, iou = (metric.compute().item() for metric in metrics)
+    # Pairs that count: 0-0 five times, 0-1 once, 1-1 twice, 1-0 once, 2-2 once, 2-0 once.
+    assert accuracy == pytest.approx(8 / 11)
+    assert dice == pytest.approx((2 * 2 / (3 + 3) + 2 * 1 / (2 + 1)) / 2)
+    assert iou == pytest.approx((5 / 8 + 2 / 4 + 1 / 2) / 3)

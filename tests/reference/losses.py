@@ -33,6 +33,12 @@ def cross_entropy(
     """Szegedy et al. 2016: the target is (1-ε)·one-hot + ε/K; a class's weight multiplies its own term."""
     total, count = logits.new_zeros(()), 0.0
     classes = logits.shape[1]
+    if target.is_floating_point():  # a share for each class
+        for row, shares in zip(logits, target, strict=True):
+            logs = torch.log(_softmax(row))
+            for k in range(classes):
+                total = total - ((1 - label_smoothing) * shares[k] + label_smoothing / classes) * logs[k]
+        return total / len(logits)
     weights = [1.0] * classes if weight is None else weight.tolist()
     for row, y in _rows(logits, target):
         if y == ignore_index:
@@ -95,6 +101,10 @@ def dice(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
         theirs = sum(1 for _, y in rows if y == k)
         values.append(1 - (2 * both + smooth) / (ours + theirs + smooth))
     return torch.stack(values).mean()
+
+
+def sample_dice(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    return torch.stack([dice(logits[i : i + 1], target[i : i + 1], smooth) for i in range(len(logits))]).mean()
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:

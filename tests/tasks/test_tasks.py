@@ -1,4 +1,4 @@
-"""Classify and Regress: units, metrics, and that they learn."""
+"""Classify, Segment and Regress: units, metrics, and that they learn."""
 
 import pytest
 import torch
@@ -6,9 +6,10 @@ import torch
 from descend.data import BadData, Batch, Loader, Tensors
 from descend.engine import evaluate, fit
 from descend.functional import keyed
-from descend.models import MLP
+from descend.models import MLP, UNet
+from descend.nn import GroupNorm
 from descend.optim import AdamW
-from descend.tasks import Classify, Regress
+from descend.tasks import Classify, Regress, Segment
 
 
 def _numbers(n=400):
@@ -95,3 +96,52 @@ def test_quantiles_cover_what_they_say():
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=r"quantiles are|one number a target"):
         Regress(MLP(1, 2, out=1), AdamW(1e-2), **wrong)
+
+
+def blobs(n=48, size=16):
+    """Noise, brighter by one inside a rectangle, which is class 1."""
+    x = 0.5 * torch.randn(n, 1, size, size, generator=keyed.generator(5))
+    target = torch.zeros(n, size, size, dtype=torch.int64)
+    corners = torch.randint(0, size // 2, (n, 2), generator=keyed.generator(6)).tolist()
+    for row, (top, left) in enumerate(corners):
+        target[row, top : top + size // 2, left : left + size // 2] = 1
+    return Tensors(x=x + target[:, None], target=target)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_segment_finds_places(outputs):
+    data = blobs()
+    task = Segment(UNet(1, outputs, (8, 16), GroupNorm(4)), AdamW(1e-2))
+    fit(task, Loader(data, 12), steps=60)
+    found = evaluate(task, data)
+    assert found.scores["dice"] > 0.9
+    assert found.scores["accuracy"] > 0.95
+    assert found.scores["iou"] > 0.85
+    probabilities = task.predict(x=data.tensors["x"])
+    assert probabilities.shape == (48, 2, 16, 16)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(48, 16, 16))
+
+
+def test_segment_may_be_split_into_micro_batches():
+    from descend.engine import Compute
+
+    weights = []
+    for micro in (1, 3):
+        keyed.reseed(0)
+        task = Segment(UNet(1, 2, (4, 8), GroupNorm(2)), AdamW(1e-2))
+        fit(task, Loader(blobs(), 12), steps=3, compute=Compute("cpu", micro=micro).settled())
+        weights.append(torch.cat([p.detach().flatten() for p in task.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+
+
+def test_a_weight_below_zero_is_refused():
+    with pytest.raises(ValueError, match="dice is -1"):
+        Segment(UNet(1, 2, (4, 8)), AdamW(1e-2), dice=-1)
+
+
+def test_classify_learns_from_shares():
+    x = torch.eye(3)
+    shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]])
+    task = Classify(MLP(3, 32, out=3), AdamW(1e-2))
+    fit(task, Loader(Tensors(x=x, target=shares), 3), steps=400)
+    torch.testing.assert_close(task.predict(x=x), shares, atol=0.02, rtol=0)

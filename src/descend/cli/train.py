@@ -154,7 +154,7 @@ def _go_on(folder: Path, checkpoint: float, as_json: bool) -> int:
 def _reported(folder: Path, as_json: bool, work: Any) -> int:
     """Do the work under an observer, write the report however it ends, and say what to type next."""
     from descend.engine import Diverged, Interrupted, screen
-    from descend.insight import report
+    from descend.insight import report, sheet
 
     try:
         result: Result = work(_lines() if as_json else screen())
@@ -163,6 +163,8 @@ def _reported(folder: Path, as_json: bool, work: Any) -> int:
             report(folder, ended=str(error))
         raise
     if ranks.first():
+        made = result.experiment
+        sheet(made.task, made.codec, made.test, folder / "sheet.png")
         report(folder)
         print(json.dumps({"folder": str(folder), "scores": result.scores}) if as_json else _said(folder, result.scores))
     return 0

@@ -1,9 +1,23 @@
 """Batches, streams, data sets, codecs, augmentation."""
 
 from descend.data import datasets
-from descend.data.augment import Affine, Augment, Compose, Cutout, Flip, Light, RandomCrop
+from descend.data.augment import (
+    Affine,
+    Augment,
+    Colour,
+    Compose,
+    CutMix,
+    Cutout,
+    Flip,
+    Light,
+    Mixing,
+    Mixup,
+    Moving,
+    RandAugment,
+    RandomCrop,
+)
 from descend.data.batch import Batch
-from descend.data.codecs import Category, Codec, Column, Date, ImageCodec, Number, TableCodec
+from descend.data.codecs import Category, Codec, Column, Date, ImageCodec, MaskCodec, Number, TableCodec
 from descend.data.data import Data, Files, Tensors
 from descend.data.errors import BadData
 from descend.data.loader import Loader
@@ -19,8 +33,10 @@ __all__ = [
     "Batch",
     "Category",
     "Codec",
+    "Colour",
     "Column",
     "Compose",
+    "CutMix",
     "Cutout",
     "Data",
     "Date",
@@ -30,7 +46,12 @@ __all__ = [
     "ImageCodec",
     "Light",
     "Loader",
+    "MaskCodec",
+    "Mixing",
+    "Mixup",
+    "Moving",
     "Number",
+    "RandAugment",
     "RandomCrop",
     "Replay",
     "Splits",

@@ -72,22 +72,23 @@ class Splits:
         return replace(self, train=Tensors(**tensors), name=f"{self.name}, labels shuffled")
 
 
-def check_labels(target: Int[Tensor, "n"], classes: int, where: str, several: bool = False) -> None:
+def check_labels(target: Int[Tensor, "n *places"], classes: int, where: str, several: bool = False) -> None:
     """Refuse class numbers outside 0 … classes-1; with ``several``, also labels that are all of one class.
 
     Raises:
         BadData: naming the first sample that is wrong.
     """
-    wrong = ((target < 0) | (target >= classes)).nonzero().flatten()
+    wrong = ((target < 0) | (target >= classes)).nonzero()
     if len(wrong):
-        first = int(wrong[0])
+        first = tuple(wrong[0].tolist())
         raise BadData(
-            f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first}; "
+            f"{where}: {len(wrong)} labels are out of range, first {int(target[first])} of sample {first[0]}; "
             f"with {classes} classes a label is 0 … {classes - 1}"
         )
-    if several and bool((target == target[0]).all()):
+    if several and bool((target == target.flatten()[0]).all()):
         raise BadData(
-            f"{where}: one class only, all {len(target)} labels are {int(target[0])}; there is nothing to tell apart: "
+            f"{where}: one class only, all {target.numel()} labels are {int(target.flatten()[0])}; there is nothing to "
+            "tell apart: "
             "give samples of two classes or more"
         )
 

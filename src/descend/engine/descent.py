@@ -200,7 +200,7 @@ class Descent:
             self.optimizer.clip([g for g in gradients if g is not None])
         factor = self.optimizer.schedule(self.clock.progress, moving.scores)
         for group in moving.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
+            group["lr"] = group["base_lr"] * factor * (self.clock.progress >= group["begin"])
         if moving.direct is None or not moving.direct(gradients):
             for parameter, gradient in zip(moving.parameters, gradients, strict=True):
                 parameter.grad = gradient

@@ -41,11 +41,13 @@ class Result:
         folder: the run's folder.
         scores: what scores.json says.
         step: steps done.
+        experiment: what was trained; on rank 0, its task holds the weights that were kept.
     """
 
     folder: Path
     scores: Mapping[str, Any]
     step: int
+    experiment: Experiment
 
     @property
     def predictor(self) -> Predictor:
@@ -112,9 +114,9 @@ def train(
         )
         ranks.leave()
         if run is None:
-            return Result(folder, {}, fitted.step)
+            return Result(folder, {}, fitted.step, experiment)
         scores = _score(experiment, run, best, fitted)
-        return Result(folder, scores, fitted.step)
+        return Result(folder, scores, fitted.step, experiment)
     finally:
         reader.close()
 

@@ -3,10 +3,12 @@
 run.json       what was run
 metrics.jsonl  the curves
 scores.json    what was reached; missing where the run has not ended
+sheet.png      examples and answers; missing where there is nothing to see
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -53,6 +55,7 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
         _section("Diagnosis", f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in findings)}</ul>"),
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
+        _section("Examples of the test split", _sheet(folder / "sheet.png")),
         _section("Confusion on the test split", _confusion(scores)),
         _section("Where the time went", _time(scores)),
         _section("How it was made", _made(run, folder)),
@@ -263,6 +266,14 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _sheet(path: Path) -> str:
+    """The picture itself, so that the page needs nothing beside it."""
+    if not path.is_file():
+        return ""
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f'<img class="sheet" alt="examples and what was answered" src="data:image/png;base64,{content}">'
 
 
 def _section(title: str, inside: str) -> str:

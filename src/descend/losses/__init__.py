@@ -1,6 +1,15 @@
 """Pure functions: tensors in, `Mean` out."""
 
-from descend.losses.classification import binary_cross_entropy, binary_hinge, cross_entropy, dice, focal, hinge, kl
+from descend.losses.classification import (
+    binary_cross_entropy,
+    binary_hinge,
+    cross_entropy,
+    dice,
+    focal,
+    hinge,
+    kl,
+    sample_dice,
+)
 from descend.losses.embedding import contrastive, cosine, info_nce, triplet
 from descend.losses.regression import huber, mae, mse, quantile
 
@@ -19,5 +28,6 @@ __all__ = [
     "mae",
     "mse",
     "quantile",
+    "sample_dice",
     "triplet",
 ]

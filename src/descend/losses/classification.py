@@ -13,18 +13,23 @@ from descend.losses.shapes import class_numbers, same_shape
 
 def cross_entropy(
     logits: Float[Tensor, "batch classes *places"],
-    target: Integer[Tensor, "batch *places"],
+    target: Integer[Tensor, "batch *places"] | Float[Tensor, "batch classes *places"],
     weight: Float[Tensor, "classes"] | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
 ) -> Mean:
-    """-log softmax(logits)[target], averaged over the targets that are not ignored, each counting its class's weight.
+    """-log softmax(logits)[target], averaged over the targets that are not ignored, each counting its class's weight;
+    or -Σ target·log softmax(logits), where the target is a share for each class, as mixed pictures have.
 
     Args:
         weight: of each class; all 1 if None.
         label_smoothing: share of the target spread over all classes, 0 … 1 (Szegedy et al. 2016, section 7).
         ignore_index: targets of this value teach nothing and count nothing.
     """
+    if target.is_floating_point():
+        same_shape(logits, target)
+        total = functional.cross_entropy(logits, target, weight, reduction="sum", label_smoothing=label_smoothing)
+        return Mean(total, target.numel() // target.shape[1])
     target = class_numbers(logits, target)
     if logits.dim() == 2 and label_smoothing == 0.0:
         # The kernel counts as it sums; counting apart takes a small network's step 10 µs more. 2 asks for the sum.
@@ -105,9 +110,20 @@ def dice(
 ) -> Mean:
     """1 - (2 Σ p·y + s) / (Σ p + Σ y + s), averaged over the classes, the sums over all places of the whole batch
     (Milletari et al. 2016, eq. 8, without squares). The batch is one quantity, so it must not be split: ``coupled``."""
+    lost = _overlaps_lost(logits, target, [0, *range(2, logits.ndim)], smooth)
+    return Mean(lost.sum(), lost.numel(), coupled=True)
+
+
+def sample_dice(
+    logits: Float[Tensor, "batch classes *places"], target: Integer[Tensor, "batch *places"], smooth: float = 1.0
+) -> Mean:
+    """`dice` of each sample alone, averaged over samples and classes, so that a batch may be split."""
+    lost = _overlaps_lost(logits, target, list(range(2, logits.ndim)), smooth)
+    return Mean(lost.sum(), lost.numel())
+
+
+def _overlaps_lost(logits: Tensor, target: Tensor, axes: list[int], smooth: float) -> Tensor:
     target = class_numbers(logits, target)
     truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
-    axes = [0, *range(2, logits.ndim)]
     p = logits.softmax(1)
-    overlap = (2 * (p * truth).sum(axes) + smooth) / (p.sum(axes) + truth.sum(axes) + smooth)
-    return Mean((1 - overlap).sum(), logits.shape[1], coupled=True)
+    return 1 - (2 * (p * truth).sum(axes) + smooth) / (p.sum(axes) + truth.sum(axes) + smooth)

@@ -9,6 +9,7 @@ from descend.nn.activations import (
     Mish,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -20,7 +21,9 @@ from descend.nn.activations import (
     reglu,
     swiglu,
 )
-from descend.nn.blocks import ConvBlock, LinearBlock, Residual, residual_block
+from descend.nn.attention import Attention
+from descend.nn.blocks import ConvBlock, LinearBlock, PadFar, Residual, bottleneck_block, residual_block
+from descend.nn.convolution import FeaturePyramid, InvertedResidual, SqueezeExcite, UpBlock, separable_block
 from descend.nn.dropout import Dropout, Dropout1d, Dropout2d, DropPath
 from descend.nn.initialisation import (
     He,
@@ -35,40 +38,74 @@ from descend.nn.initialisation import (
     initialise_head,
 )
 from descend.nn.norms import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Norm, RMSNorm
+from descend.nn.patches import ConvStem, PatchEmbed
+from descend.nn.positions import (
+    LearnedGrid,
+    LearnedPositions,
+    Relation,
+    RelativeBias,
+    Rotary,
+    SinusoidalGrid,
+    SinusoidalPositions,
+)
+from descend.nn.transformer import Branch, FeedForward, Order, PostNorm, PreNorm, TransformerBlock
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "Attention",
     "BatchNorm",
+    "Branch",
     "ConvBlock",
+    "ConvStem",
     "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
+    "FeaturePyramid",
+    "FeedForward",
     "Gated",
     "GroupNorm",
     "He",
     "InstanceNorm",
+    "InvertedResidual",
     "LayerNorm",
     "LeCun",
     "LeakyReLU",
+    "LearnedGrid",
+    "LearnedPositions",
     "LinearBlock",
     "Mish",
     "Norm",
+    "Order",
     "Orthogonal",
     "PReLU",
+    "PadFar",
+    "PatchEmbed",
+    "PostNorm",
+    "PreNorm",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
+    "Relation",
+    "RelativeBias",
     "Residual",
+    "Rotary",
     "Scheme",
     "SiLU",
     "Sigmoid",
+    "SinusoidalGrid",
+    "SinusoidalPositions",
     "Softmax",
     "SquaredReLU",
+    "SqueezeExcite",
     "Tanh",
+    "TransformerBlock",
     "TruncatedNormal",
+    "UpBlock",
     "Xavier",
+    "bottleneck_block",
     "each",
     "fitting",
     "gain",
@@ -78,5 +115,6 @@ __all__ = [
     "initialise_head",
     "reglu",
     "residual_block",
+    "separable_block",
     "swiglu",
 ]

@@ -4,6 +4,7 @@
 |---|---|---|
 | `Sigmoid`, `Tanh`, `Softmax` | 1/(1+e⁻ˣ), tanh x, eˣⁱ/Σeˣʲ | |
 | `ReLU`, `LeakyReLU`, `PReLU` | max(0, x), max(ax, x), the same with a learned | Nair 2010, Maas 2013, He 2015 |
+| `ReLU6` | min(6, max(0, x)), whose range suits few bits | Howard 2017 |
 | `ELU`, `SELU` | x or α(eˣ-1), the same scaled to keep mean 0 and variance 1 | Clevert 2016, Klambauer 2017 |
 | `GELU`, `SiLU`, `Mish` | x·Φ(x), x·σ(x), x·tanh(softplus x) | Hendrycks 2016, Elfwing 2018, Misra 2019 |
 | `SquaredReLU` | max(0, x)² | So 2021 |
@@ -16,6 +17,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+
+
+class ReLU6(nn.Module):
+    """min(6, max(0, x)) (Howard et al. 2017). Not torch's own: compiled (torch 2.13, CPU), that one's gradient is
+    silently wrong where channels lie last and a mean over places follows."""
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return torch.relu(x).clamp(max=6)
 
 
 class SquaredReLU(nn.Module):
@@ -85,6 +94,7 @@ __all__ = [
     "Mish",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "SiLU",
     "Sigmoid",
     "Softmax",

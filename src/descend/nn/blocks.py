@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from descend.nn.activations import Gated, ReLU, each
 from descend.nn.norms import BatchNorm, Norm
@@ -49,18 +50,22 @@ class LinearBlock(nn.Sequential):
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution without bias, norm, activation: [batch, in_channels, h, w] to [batch, channels, h/stride, w/stride],
+    """Convolution without bias, norm, activation: [batch, in_channels, *places] to [batch, channels, *places/stride],
     rounded up.
 
     Args:
         in_channels, channels: in and out.
-        kernel: height and width of the filters, odd.
+        kernel: sides of the filters, odd.
         stride: places between two of them.
-        norm: a description of one for two axes of places.
+        norm: a description of one for as many axes of places.
         activation: made anew where it has parameters; none if None.
+        groups: of channels that do not see each other; as many as channels make it depthwise.
+        dilation: places between two numbers of a filter (Yu and Koltun 2016).
+        axes: of places: 1 (sound), 2 (pictures), 3 (volumes, clips).
+        far: where a stride leaves places over, pad the far edges (`PadFar`), as TensorFlow's networks do.
 
     Raises:
-        ValueError: the kernel is even, or the norm or the gate is none for pictures.
+        ValueError: the kernel is even, or the norm or the gate is none for so many axes.
     """
 
     def __init__(
@@ -71,26 +76,64 @@ class ConvBlock(nn.Sequential):
         stride: int = 1,
         norm: Norm = BatchNorm(),
         activation: nn.Module | None = None,
+        groups: int = 1,
+        dilation: int = 1,
+        axes: int = 2,
+        far: bool = False,
     ):
         if kernel % 2 == 0:
             raise ValueError(
                 f"ConvBlock: a kernel of {kernel} has no middle; give an odd one, {kernel - 1} or {kernel + 1}"
             )
-        if not norm.suits(2):
+        if not norm.suits(axes):
             raise ValueError(
-                f"ConvBlock: {norm} does not normalise the channels of [batch, channels, height, width]: give "
-                "BatchNorm(), GroupNorm(), InstanceNorm(), or GroupNorm(1) for a layer norm of the whole picture"
+                f"ConvBlock: {norm} does not normalise the channels of [batch, channels{', place' * axes}]: give "
+                f"BatchNorm(axes={axes}), GroupNorm(), InstanceNorm(), or GroupNorm(1) for a layer norm of the whole "
+                "picture"
             )
-        wide = channels * _halves(activation, (1, -3), "a picture's channels are axis 1: Gated(…, dim=1)")
+        wide = channels * _halves(activation, (1, -1 - axes), "a picture's channels are axis 1: Gated(…, dim=1)")
         # The norm's own shift follows at once, so a bias would do nothing.
-        layers = [nn.Conv2d(in_channels, wide, kernel, stride, kernel // 2, bias=False), norm(wide)]
-        super().__init__(*layers, *([] if activation is None else [each(activation)]))
+        beyond = far and stride > 1
+        padding = 0 if beyond else dilation * (kernel // 2)
+        filters = CONVOLUTIONS[axes](in_channels, wide, kernel, stride, padding, dilation, groups, bias=False)
+        before = [PadFar(dilation * (kernel - 1) + 1, stride)] if beyond else []
+        super().__init__(*before, filters, norm(wide), *([] if activation is None else [each(activation)]))
         self.in_channels = in_channels
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
         self.norm = norm
         vars(self)["activation"] = activation
+        self.groups = groups
+        self.dilation = dilation
+        self.axes = axes
+        self.far = far
+
+
+class PadFar(nn.Module):
+    """Zeros around a picture, so that a convolution with stride gives length/stride places, rounded up; where they are
+    not the same on both sides, there is one more at the far one.
+
+    Args:
+        reach: of a filter, from its first place to its last.
+        stride: between two of them.
+    """
+
+    def __init__(self, reach: int, stride: int):
+        super().__init__()
+        self.reach = reach
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "batch channels *places"]) -> Float[Tensor, "batch channels *wider"]:
+        pads: list[int] = []
+        for length in reversed(x.shape[2:]):
+            more = max((-(-length // self.stride) - 1) * self.stride + self.reach - length, 0)
+            pads += [more // 2, more - more // 2]
+        return functional.pad(x, pads)
+
+
+CONVOLUTIONS: dict[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+"""By how many axes of places there are."""
 
 
 class Residual(nn.Module):
@@ -114,16 +157,45 @@ class Residual(nn.Module):
 
 
 def residual_block(
-    in_channels: int, channels: int, stride: int, norm: Norm, activation: nn.Module | None = None
+    in_channels: int, channels: int, stride: int, norm: Norm, activation: nn.Module | None = None, axes: int = 2
 ) -> Residual:
     """Two 3×3 convolutions and a shortcut, which is a 1×1 convolution where the shape changes (He et al. 2016,
     figure 2, option B)."""
     activation = ReLU() if activation is None else activation
-    first = ConvBlock(in_channels, channels, 3, stride, norm, activation)
-    second = ConvBlock(channels, channels, 3, 1, norm)
-    changes = stride != 1 or in_channels != channels
-    shortcut = ConvBlock(in_channels, channels, 1, stride, norm) if changes else None
+    first = ConvBlock(in_channels, channels, 3, stride, norm, activation, axes=axes)
+    second = ConvBlock(channels, channels, 3, 1, norm, axes=axes)
+    shortcut = _shortcut(in_channels, channels, stride, norm, axes)
     return Residual(nn.Sequential(first, second), shortcut, each(activation))
+
+
+def bottleneck_block(
+    in_channels: int,
+    channels: int,
+    stride: int,
+    norm: Norm,
+    activation: nn.Module | None = None,
+    axes: int = 2,
+    narrow: int = 4,
+) -> Residual:
+    """A 1×1 convolution to fewer channels, a 3×3 one among them, a 1×1 one back (He et al. 2016, figure 5); the stride
+    stands in the middle, as in the networks that are used today.
+
+    Args:
+        narrow: how many times fewer.
+    """
+    activation = ReLU() if activation is None else activation
+    width = channels // narrow
+    body = nn.Sequential(
+        ConvBlock(in_channels, width, 1, 1, norm, activation, axes=axes),
+        ConvBlock(width, width, 3, stride, norm, activation, axes=axes),
+        ConvBlock(width, channels, 1, 1, norm, axes=axes),
+    )
+    return Residual(body, _shortcut(in_channels, channels, stride, norm, axes), each(activation))
+
+
+def _shortcut(in_channels: int, channels: int, stride: int, norm: Norm, axes: int) -> ConvBlock | None:
+    changes = stride != 1 or in_channels != channels
+    return ConvBlock(in_channels, channels, 1, stride, norm, axes=axes) if changes else None
 
 
 def _halves(activation: nn.Module | None, dims: tuple[int, ...], words: str) -> int:

@@ -8,6 +8,7 @@ from descend.optim.direct import Direct
 from descend.optim.lion import Lion
 from descend.optim.muon import Muon
 from descend.optim.optimizer import Named, Optimizer, named
+from descend.optim.rates import Rates
 from descend.optim.rules import Passes, PerSample, Plain, Rule, SharpnessAware
 from descend.optim.schedules import (
     Constant,
@@ -50,6 +51,7 @@ __all__ = [
     "PerSample",
     "Plain",
     "RMSprop",
+    "Rates",
     "ReduceOnPlateau",
     "Rule",
     "Schedule",

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from descend.optim.average import EMA
 from descend.optim.clip import Clip
+from descend.optim.rates import Rates
 from descend.optim.rules import Plain, Rule
 from descend.optim.schedules import Constant, Schedule
 
@@ -75,6 +76,7 @@ class Optimizer(ABC):
         clip: a bound on the gradient, `ClipNorm` or `ClipValue`.
         rule: which gradient is followed, `Plain`, `SharpnessAware` or `PerSample`.
         average: averaged weights for evaluation, `EMA`.
+        rates: rates by depth, `Rates`; one rate for all if None.
 
     Raises:
         ValueError: a number is out of its range.
@@ -87,6 +89,7 @@ class Optimizer(ABC):
     clip: Clip | None = field(default=None, kw_only=True)
     rule: Rule = field(default=Plain(), kw_only=True)
     average: EMA | None = field(default=None, kw_only=True)
+    rates: Rates | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, (holds, words) in _RANGES.items():
@@ -96,10 +99,13 @@ class Optimizer(ABC):
                     raise ValueError(f"{type(self).__name__}: {name} must be {words}, got {value}")
 
     def build(self, parameters: list[Named]) -> torch.optim.Optimizer:
-        """The optimizer over these parameters; every group carries ``base_lr``, its rate before the schedule."""
-        optimizer = self._build(self._groups(parameters))
+        """The optimizer over these parameters; every group carries ``base_lr``, its rate before the schedule, and
+        ``begin``, the progress from which it moves."""
+        groups = self._groups(parameters)
+        optimizer = self._build(groups if self.rates is None else self.rates.groups(groups, parameters, self.lr))
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
+            group.setdefault("begin", 0.0)
         if any(group.get("fused") for group in optimizer.param_groups):
             optimizer.register_step_pre_hook(_align)
         return optimizer

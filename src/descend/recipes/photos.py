@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from descend.data import Compose, Flip, Light, RandomCrop, datasets
-from descend.engine import Experiment, recipe
-from descend.models import ResNet
+from torch import nn
+
+from descend.data import Affine, Compose, Flip, ImageCodec, Light, RandomCrop, datasets
+from descend.engine import Choice, Experiment, recipe
+from descend.models import ResNet, new_head
 from descend.nn import GroupNorm
-from descend.optim import EMA, Muon, OneCycle
+from descend.optim import EMA, AdamW, Muon, OneCycle, Optimizer, Rates
+from descend.ship import efficientnet_lite0
+from descend.ship.pretrained import LITE0_CODEC
 from descend.tasks import Classify
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network, how it is best taught, and how the pictures that it has learned from were standardised."""
+
+    network: Callable[[int, int], nn.Module]
+    optimizer: Optimizer
+    like: ImageCodec | None = None
+
+
+SCRATCH = Plan(
+    lambda channels, classes: ResNet(channels, classes, (2, 2, 2, 2), (16, 32, 64, 128), norm=GroupNorm()),
+    Muon(0.02, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.99)),
+)
+"""A small ResNet that has seen nothing yet."""
+
+IMAGENET = Plan(
+    lambda channels, classes: new_head(efficientnet_lite0(), classes),
+    AdamW(2e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.98), rates=Rates(0.1, unfreeze=0.3)),
+    LITE0_CODEC,
+)
+"""EfficientNet-Lite0, which knows ImageNet: a new head first, then layer after layer; in colour."""
 
 
 @recipe
 def photos(
-    data: Path, size: int = 64, grey: bool = False, batch: int = 32, epochs: int = 20, workers: int = 2
+    data: Path,
+    start: Annotated[Plan, Choice(scratch=SCRATCH, imagenet=IMAGENET)] = SCRATCH,
+    size: int = 64,
+    grey: bool = False,
+    batch: int = 32,
+    epochs: int = 20,
+    workers: int = 2,
+    strict: bool = False,
 ) -> Experiment:
     """Tell apart the pictures of a folder by the folders inside it: data/CLASS/picture.jpg.
 
     descend train photos --data folder/
+    descend train photos --data folder/ --start imagenet --size 128
     """
-    splits = datasets.folder(data, size, channels=1 if grey else 3)
-    network = ResNet(splits.shape[0], splits.classes, (2, 2, 2, 2), (16, 32, 64, 128), norm=GroupNorm())
-    optimizer = Muon(0.02, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.99))
+    splits = datasets.folder(data, size, channels=1 if grey else 3, strict=strict, like=start.like)
     return Experiment(
-        task=Classify(network, optimizer, label_smoothing=0.1),
+        task=Classify(start.network(splits.shape[0], splits.classes), start.optimizer, label_smoothing=0.1),
         data=splits,
         batch=batch,
         epochs=epochs,
-        augment=Compose((Flip(), RandomCrop(size // 16), Light())),
+        augment=Compose((Flip(), RandomCrop(size // 16), Affine(0.0, 10.0, 0.1), Light())),
         workers=workers,
     )

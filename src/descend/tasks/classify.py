@@ -83,6 +83,8 @@ def _cross_entropy(logits: Tensor, batch: Batch, **how: Any) -> Mean:
     try:
         return cross_entropy(logits, target, **how)
     except (IndexError, RuntimeError):
+        if target.is_floating_point():
+            raise
         wrong = ((target < 0) | (target >= classes)).nonzero().flatten().tolist()
         if not wrong:
             raise

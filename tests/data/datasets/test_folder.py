@@ -190,3 +190,33 @@ def test_what_cannot_work(tmp_path):
 
 def _parts(data):
     return data.train, data.valid, data.test
+
+
+def test_parts_that_are_given_are_kept(tmp_path):
+    for part, many in (("train", 20), ("test", 5)):
+        fill(tmp_path / "set" / part / "cat", many, 0)
+        fill(tmp_path / "set" / part / "dog", many, 100)
+    fill(tmp_path / "set" / "test" / "owl", 2, 200)
+    with pytest.warns(UserWarning, match=r"test/owl is of a class that .*train has not"):
+        data = datasets.folder(tmp_path / "set", size=8)
+    assert data.codec.labels == ("cat", "dog")
+    assert [len(part) for part in (data.train, data.valid, data.test)] == [34, 6, 10]
+    fill(tmp_path / "set" / "valid" / "dog", 3, 100)
+    with warnings.catch_warnings(action="ignore"):
+        data = datasets.folder(tmp_path / "set", size=8)
+    assert [len(part) for part in (data.train, data.valid, data.test)] == [40, 3, 10]
+
+
+def test_an_empty_part_is_refused(tmp_path):
+    fill(tmp_path / "set" / "train" / "cat", 4, 0)
+    fill(tmp_path / "set" / "train" / "dog", 4, 100)
+    (tmp_path / "set" / "test").mkdir()
+    with pytest.raises(BadData, match=r"set/test holds no picture of a class"):
+        datasets.folder(tmp_path / "set", size=8)
+
+
+def test_strict_leaves_nothing_out(animals):
+    datasets.folder(animals, size=8, strict=True)
+    (animals / "cat" / "torn.png").write_bytes(b"PNG")
+    with pytest.raises(BadData, match=r"1 file cannot be used: .*torn.png cannot be read"):
+        datasets.folder(animals, size=8, strict=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from descend.data.errors import BadData
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class Codec(ABC):
@@ -37,6 +41,10 @@ class Codec(ABC):
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:
         """The answer to one example's output."""
+
+    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+        """One example, what is true of it and what was answered, as a picture; None where there is nothing to see."""
+        return None
 
 
 def best_labels(labels: tuple[str, ...], probabilities: Tensor, most: int = 5) -> dict[str, Any]:

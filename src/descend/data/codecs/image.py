@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +16,16 @@ from torch import Tensor
 from descend.data.codecs.codec import Codec, best_labels
 from descend.data.errors import BadData
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MOST_PIXELS = 64 * 10**6
 """A picture of more pixels is taken for a decompression bomb."""
+
+TILE = 96
+"""Pixels that a small picture is drawn at, or as near as whole times its own size come."""
+RIGHT, WRONG = "#1c1f24", "#c65a00"
+"""Colours of answers."""
 
 
 class ImageCodec(Codec):
@@ -88,6 +97,32 @@ class ImageCodec(Codec):
     ) -> Float[Tensor, "*batch channels height width"]:
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         return (pixels - mean) / std
+
+    def picture(self, x: Float[Tensor, "channels height width"]) -> Image.Image:
+        """What a network was given, as it looked."""
+        from PIL import Image
+
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        bytes_ = ((x.detach().cpu().float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        return Image.fromarray((bytes_[0] if self.channels == 1 else bytes_.movedim(0, 2)).numpy()).convert("RGB")
+
+    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+        """The picture over its answer, with the truth beside an answer that is wrong."""
+        from PIL import Image, ImageDraw
+
+        if not self.labels or target.ndim:
+            return None
+        small = self.picture(inputs["x"])
+        times = max(1, round(TILE / small.width))
+        shown = small.resize((small.width * times, small.height * times), Image.Resampling.NEAREST)
+        answer, truth = self.labels[int(output.argmax())], self.labels[int(target)]
+        tile = Image.new("RGB", (max(TILE, shown.width), shown.height + 28), "white")
+        tile.paste(shown, ((tile.width - shown.width) // 2, 0))
+        pen = ImageDraw.Draw(tile)
+        pen.text((2, shown.height + 1), answer, fill=RIGHT if answer == truth else WRONG)
+        if answer != truth:
+            pen.text((2, shown.height + 14), f"not {truth}", fill=WRONG)
+        return tile
 
     def pixels(self, raw: Any) -> Float[Tensor, "channels height width"]:
         """0 … 1, before standardisation.

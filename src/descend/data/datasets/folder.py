@@ -24,8 +24,18 @@ ENOUGH = 2000
 """Training pictures that a mean and a spread are taken of, where not all are in memory."""
 
 
-def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, limit: float | None = None) -> Splits:
-    """The pictures below ``path/CLASS/``, at any depth, split 70/15/15 by key, of each class alike.
+def folder(
+    path: str | Path,
+    size: int = 64,
+    channels: int = 3,
+    key: int = 0,
+    limit: float | None = None,
+    strict: bool = False,
+    like: ImageCodec | None = None,
+) -> Splits:
+    """The pictures below ``path/CLASS/``, at any depth, split 70/15/15 by key, of each class alike; or those below
+    ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` or, without one, 15 of 100 training ones
+    for validation.
 
     What fits in memory is read once and held, and every torn picture is found at the start. A larger folder is read
     while training; at the start only the files' headers are looked at. What is left out (files that are no pictures,
@@ -38,30 +48,40 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, li
         channels: 1 (grey) or 3 (RGB).
         key: of the split.
         limit: bytes that the pictures may take in memory; a quarter of what is free if None.
+        strict: leave nothing out.
+        like: standardise as this codec does, for a network that was trained so; as fits the training pictures if None.
 
     Raises:
-        BadData: there are no class folders, fewer than two classes, or too few pictures to split.
+        BadData: with ``strict``, something would be left out; there are no class folders, fewer than two classes, or
+            too few pictures to split.
     """
     root = Path(path)
     if not root.is_dir():
         raise BadData(f"there is no folder {root}")
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [(file, name) for name in names for file in _files(root / name)]
+    given = [name for name in ("train", "valid", "test") if (root / name).is_dir()]
+    given = given if {"train", "test"} <= set(given) else []
+    roots = [root / name for name in given] or [root]
+    names = _folders(roots[0])
+    files = [(file, name, part) for part, each in enumerate(roots) for name in names for file in _files(each / name)]
     fits = 4.0 * channels * size**2 * len(files) <= (free_memory() / 4 if limit is None else limit)
     plain = ImageCodec(size, size, channels)
     pixels = torch.empty(len(files) if fits else 0, channels, size, size)
-    good: list[tuple[Path, str]] = []
-    loose = sorted(p for p in root.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+    good: list[tuple[Path, str, int]] = []
+    loose = sorted(p for each in {root, *roots} for p in each.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     refused = [f"{file} lies in no class's folder" for file in loose]
-    for file, name in files:
+    strange = [each / name for each in roots[1:] for name in _folders(each) if name not in names]
+    refused += [f"{folder} is of a class that {roots[0]} has not" for folder in strange]
+    for file, name, part in files:
         try:
             _look(file)
             if fits:
                 pixels[len(good)] = plain.pixels(file)
-            good.append((file, name))
+            good.append((file, name, part))
         except BadData as error:
             refused.append(str(error))
-    counts = Counter(name for _, name in good)
+    if strict and refused:
+        raise BadData(f"{root}: {_some(refused, 'file')} cannot be used: {'; '.join(refused[:3])}")
+    counts = Counter(name for _, name, part in good if part == 0)
     labels = tuple(name for name in names if counts[name])
     _tell(root, refused, [name for name in names if not counts[name]], [name for name in labels if counts[name] == 1])
     if len(labels) < 2:
@@ -69,18 +89,32 @@ def folder(path: str | Path, size: int = 64, channels: int = 3, key: int = 0, li
             f"{root} holds {len(labels)} folders with pictures: pictures belong in one folder a class, "
             f"{root}/CLASS/picture.jpg, of two classes at least"
         )
-    items = [(file, labels.index(name)) for file, name in good]
+    known = [place for place, (_, name, _) in enumerate(good) if counts[name]]
+    if len(known) < len(good):  # a class of which nothing is left to learn from
+        good, pixels = [good[place] for place in known], pixels[known] if fits else pixels
+    items = [(file, labels.index(name)) for file, name, _ in good]
     targets = torch.tensor([target for _, target in items])
-    parts = split(len(items), FRACTIONS, key, classes=targets)
+    if given:
+        parts = _given(root, given, torch.tensor([part for *_, part in good]), targets, key)
+    else:
+        parts = split(len(items), FRACTIONS, key, classes=targets)
     if fits:
-        codec = ImageCodec.fit(pixels[parts[0]], labels)
+        codec = _codec(like, pixels[parts[0]], labels)
         data: list[Data] = [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
     else:
         some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
-        codec = ImageCodec.fit(torch.stack([plain.pixels(items[i][0]) for i in some]), labels)
+        codec = _codec(like, torch.stack([plain.pixels(items[i][0]) for i in some]), labels)
         data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
     train, valid, test = data
     return Splits(train, valid, test, codec, root.name)
+
+
+def _codec(like: ImageCodec | None, pixels: Tensor, labels: tuple[str, ...]) -> ImageCodec:
+    """For pictures of this size and these classes."""
+    if like is None:
+        return ImageCodec.fit(pixels, labels)
+    channels, height, width = pixels.shape[1:]
+    return ImageCodec(height, width, channels, like.mean, like.std, labels)
 
 
 class _Reader:
@@ -94,8 +128,24 @@ class _Reader:
         return {**self.codec.encode(path), "target": torch.tensor(target)}
 
 
+def _given(root: Path, names: list[str], part_of: Tensor, targets: Tensor, key: int) -> list[Tensor]:
+    """Training, validation and test samples, as their folders say."""
+    parts = [(part_of == place).nonzero().flatten() for place in range(len(names))]
+    for name, part in zip(names, parts, strict=True):
+        if len(part) == 0:
+            raise BadData(f"{root / name} holds no picture of a class that {root / 'train'} has")
+    if len(parts) == 2:
+        keep, held = split(len(parts[0]), (0.85, 0.15), key, classes=targets[parts[0]])
+        parts = [parts[0][keep], parts[0][held], parts[1]]
+    return parts
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))  # none if it is not there
 
 
 def _look(file: Path) -> None:

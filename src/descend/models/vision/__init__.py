@@ -1,8 +1,67 @@
 """Networks that see."""
 
 from descend.models.vision.airbench import Airbench
+from descend.models.vision.clip import OverTime
+from descend.models.vision.convnext import ConvNeXt, convnext_small, convnext_tiny
 from descend.models.vision.lenet import LeNet
 from descend.models.vision.mirrored import Mirrored
-from descend.models.vision.resnet import ResNet, resnet18, resnet20, resnet32, resnet44, resnet56
+from descend.models.vision.mobilenet import MobileNet, Stage, efficientnet_lite0, efficientnet_lite2, mobilenet_v2
+from descend.models.vision.resnet import (
+    PhotoStem,
+    ResNet,
+    SmallStem,
+    Stem,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet101,
+    resnet152,
+)
+from descend.models.vision.unet import UNet
+from descend.models.vision.vgg import VGG, vgg11, vgg13, vgg16, vgg19
+from descend.models.vision.vit import ClassToken, MeanToken, Read, ViT, vit_base, vit_small, vit_tiny
 
-__all__ = ["Airbench", "LeNet", "Mirrored", "ResNet", "resnet18", "resnet20", "resnet32", "resnet44", "resnet56"]
+__all__ = [
+    "VGG",
+    "Airbench",
+    "ClassToken",
+    "ConvNeXt",
+    "LeNet",
+    "MeanToken",
+    "Mirrored",
+    "MobileNet",
+    "OverTime",
+    "PhotoStem",
+    "Read",
+    "ResNet",
+    "SmallStem",
+    "Stage",
+    "Stem",
+    "UNet",
+    "ViT",
+    "convnext_small",
+    "convnext_tiny",
+    "efficientnet_lite0",
+    "efficientnet_lite2",
+    "mobilenet_v2",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet101",
+    "resnet152",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vit_base",
+    "vit_small",
+    "vit_tiny",
+]

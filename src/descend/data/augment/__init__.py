@@ -1,0 +1,23 @@
+"""Keyed augmentation of picture batches: what happens to a sample depends on (seed, epoch, sample) alone; what is mixed
+into it, on its batch, too."""
+
+from descend.data.augment.augment import Augment, Compose, RandAugment
+from descend.data.augment.light import Colour, Cutout, Light
+from descend.data.augment.mixing import CutMix, Mixing, Mixup
+from descend.data.augment.moving import Affine, Flip, Moving, RandomCrop
+
+__all__ = [
+    "Affine",
+    "Augment",
+    "Colour",
+    "Compose",
+    "CutMix",
+    "Cutout",
+    "Flip",
+    "Light",
+    "Mixing",
+    "Mixup",
+    "Moving",
+    "RandAugment",
+    "RandomCrop",
+]

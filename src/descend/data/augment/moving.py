@@ -1,0 +1,140 @@
+"""Augmentations that move places, and with them what belongs to places: the class of each pixel, and boxes.
+
+A ``target`` of the picture's own height and width is moved with it; so are ``boxes`` [batch, most, 4], as left, top,
+right and bottom in pixels, cut at the picture's edges. A box without area is none, and stands where a picture has fewer
+than the most.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from descend.data.augment.augment import Augment, Keys, Pictures, whole
+from descend.data.batch import Batch
+from descend.functional import keyed
+
+Maps = Shaped[Tensor, "batch channels height width"]
+Boxes = Float[Tensor, "batch most 4"]
+
+
+class Moving(Augment):
+    """Base: `apply` moves pictures, `labels` classes of places, `boxes` boxes, alike under the same keys."""
+
+    def __call__(self, batch: Batch, keys: Keys) -> Batch:
+        x = batch["x"]
+        moved = {"x": self.apply(x, keys)}
+        if "target" in batch and batch["target"].shape[1:] == x.shape[2:]:
+            moved["target"] = self.labels(batch["target"][:, None], keys)[:, 0]
+        if "boxes" in batch:
+            height, width = x.shape[2:]
+            limits = batch["boxes"].new_tensor([width, height, width, height])
+            moved["boxes"] = self.boxes(batch["boxes"], keys, height, width).clamp(min=0).minimum(limits)
+        return type(batch)({**batch, **moved})
+
+    def labels(self, classes: Maps, keys: Keys) -> Maps:
+        """Classes are never mixed."""
+        return self.apply(classes, keys)
+
+    @abstractmethod
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes: ...
+
+
+@dataclass(frozen=True)
+class Flip(Moving):
+    """Left for right, with probability ``p``."""
+
+    p: float = 0.5
+
+    def apply(self, x: Maps, keys: Keys) -> Maps:
+        columns = torch.arange(x.shape[3], device=x.device)
+        columns = torch.where(self._turned(keys)[:, None], columns.flip(0), columns)
+        return x.gather(3, columns[:, None, None].expand(x.shape))
+
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
+        left, top, right, bottom = boxes.unbind(2)
+        mirrored = torch.stack([width - right, top, width - left, bottom], 2)
+        return torch.where(self._turned(keys)[:, None, None], mirrored, boxes)
+
+    def _turned(self, keys: Keys) -> Tensor:
+        return keyed.uniform(keys, 0) < self.p
+
+
+@dataclass(frozen=True)
+class RandomCrop(Moving):
+    """A shift by whole pixels, up to ``padding`` each way; what comes in is the picture's own edge, repeated."""
+
+    padding: int = 4
+
+    def apply(self, x: Maps, keys: Keys) -> Maps:
+        n, channels, height, width = x.shape
+        down, right = self._shift(keys)
+        rows = (torch.arange(height, device=x.device) + down[:, None]).clamp(0, height - 1)
+        columns = (torch.arange(width, device=x.device) + right[:, None]).clamp(0, width - 1)
+        # One gather over flat pictures takes a third of the time of indexing rows and columns.
+        places = (rows[:, :, None] * width + columns[:, None, :]).reshape(n, 1, -1)
+        return x.flatten(2).gather(2, places.expand(-1, channels, -1)).view(x.shape)
+
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
+        down, right = self._shift(keys)
+        return boxes - torch.stack([right, down, right, down], 1)[:, None].to(boxes.dtype)
+
+    def _shift(self, keys: Keys) -> tuple[Tensor, Tensor]:
+        down, right = (whole(keys, draw, 2 * self.padding + 1) - self.padding for draw in (0, 1))
+        return down, right
+
+
+@dataclass(frozen=True)
+class Affine(Moving):
+    """Shifted, turned and scaled, bilinear; what comes in repeats the edge.
+
+    Args:
+        shift: up to so many pixels each way.
+        degrees: up to so far either way.
+        scale: by a factor 1-scale … 1+scale.
+    """
+
+    shift: float = 2.0
+    degrees: float = 10.0
+    scale: float = 0.1
+
+    def apply(self, x: Pictures, keys: Keys) -> Pictures:
+        return self._sampled(x, keys, "bilinear")
+
+    def labels(self, classes: Maps, keys: Keys) -> Maps:
+        # Class numbers are exact in float32 up to 2^24.
+        return self._sampled(classes.float(), keys, "nearest").to(classes.dtype)
+
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
+        """The least boxes around the moved corners."""
+        cosine, sine, right, down = (value[:, None, None].to(boxes.dtype) for value in self._motion(keys))
+        left, top, far, bottom = (boxes[:, :, i : i + 1] for i in range(4))
+        x = torch.cat([left, far, left, far], 2) - width / 2 - right
+        y = torch.cat([top, top, bottom, bottom], 2) - height / 2 - down
+        # What `_sampled` reads at a place is what stands at [cos, -sin; sin, cos]·place + shift: here the way back.
+        size = cosine.square() + sine.square()
+        x, y = (cosine * x + sine * y) / size + width / 2, (cosine * y - sine * x) / size + height / 2
+        moved = torch.stack([x.amin(2), y.amin(2), x.amax(2), y.amax(2)], 2)
+        return torch.where(((far > left) & (bottom > top)), moved, torch.zeros_like(boxes))
+
+    def _sampled(self, x: Pictures, keys: Keys, mode: str) -> Pictures:
+        height, width = x.shape[2:]
+        cosine, sine, right, down = self._motion(keys)
+        # grid_sample counts from -1 to 1 over the picture.
+        right, down = right * 2 / width, down * 2 / height
+        first = torch.stack([cosine, -sine * height / width, right], 1)
+        second = torch.stack([sine * width / height, cosine, down], 1)
+        grid = functional.affine_grid(torch.stack([first, second], 1).to(x.dtype), list(x.shape), align_corners=False)
+        return functional.grid_sample(x, grid, mode, "border", align_corners=False)
+
+    def _motion(self, keys: Keys) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cosine and sine over the size, and the shift in pixels, to the right and down."""
+        angle, size, right, down = (2 * keyed.uniform(keys, draw) - 1 for draw in range(4))
+        angle, size = angle * math.radians(self.degrees), 1 + size * self.scale
+        return angle.cos() / size, angle.sin() / size, right * self.shift, down * self.shift

@@ -1,0 +1,114 @@
+"""Pictures whose answer is a class for every pixel."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from descend.data.codecs.image import ImageCodec
+from descend.data.errors import BadData
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+COLOURS = ((0, 0, 0), (255, 122, 26), (36, 99, 201), (11, 138, 106), (138, 79, 184), (240, 200, 40), (220, 60, 90))
+"""Of classes, by their numbers, again and again."""
+
+
+class MaskCodec(ImageCodec):
+    """A picture as `ImageCodec` reads it, and masks: pictures of class numbers.
+
+    >>> codec = MaskCodec.fit(pictures, labels=("background", "cell"))        # of the training split only
+    >>> codec.decode(probabilities)
+    {'areas': {'background': 0.71, 'cell': 0.29}, 'mask': [[0, 0, 1, …], …]}
+
+    Args: as of `ImageCodec`; ``labels`` names the classes, the first being the background.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        return self.labels or ()
+
+    def decode(self, output: Float[Tensor, "classes height width"]) -> dict[str, Any]:
+        """``areas``, the share of the picture that each class takes, and ``mask``, the class of each pixel in rows."""
+        classes = output.argmax(0)
+        shares = torch.bincount(classes.flatten(), minlength=len(self.names)) / classes.numel()
+        areas = {label: round(share, 4) for label, share in zip(self.names, shares.tolist(), strict=True)}
+        return {"areas": areas, "mask": classes.tolist()}
+
+    def mask(self, raw: Path | bytes, name: str, dark: int = 0) -> Int[Tensor, "height width"]:
+        """The classes in a mask, scaled and cut as its picture is.
+
+        Args:
+            raw: a file, or its content.
+            name: what a message calls it.
+            dark: of two classes told by dark and bright, the dark one.
+
+        Raises:
+            BadData: it cannot be read, or holds a class that has no name.
+        """
+        from PIL import Image, ImageOps
+
+        try:
+            with _opened(raw) as picture:
+                single = picture if picture.mode in ("1", "L", "P", "I", "I;16") else picture.convert("L")
+                values = np.array(ImageOps.fit(single, (self.width, self.height), Image.Resampling.NEAREST), np.int64)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BadData(f"{name} cannot be read as a mask ({error}): save it anew as PNG") from None
+        if len(self.names) == 2 and values.max() > 1:
+            bright = values > values.max() / 2
+            return torch.from_numpy(np.where(bright, 1 - dark, dark))
+        if values.max() >= len(self.names):
+            raise BadData(
+                f"{name} holds the class {values.max()}, but there are {len(self.names)} names: "
+                f"{', '.join(self.names)} are 0 … {len(self.names) - 1}"
+            )
+        return torch.from_numpy(values)
+
+    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+        """The picture, the truth over it, the answer over it."""
+        from PIL import Image
+
+        plain = self.picture(inputs["x"])
+        panels = [plain, *(self._coloured(plain, classes) for classes in (target, output.argmax(0)))]
+        row = Image.new("RGB", (3 * plain.width + 8, plain.height), "white")
+        for place, panel in enumerate(panels):
+            row.paste(panel, (place * (plain.width + 4), 0))
+        return row
+
+    def _coloured(self, plain: Image.Image, classes: Tensor) -> Image.Image:
+        """Every class but the background in a colour of its own, half transparent."""
+        from PIL import Image
+
+        colours = np.array([COLOURS[i % len(COLOURS)] for i in range(len(self.names))], np.uint8)
+        numbers = classes.cpu().numpy()
+        # Composite takes the first where the mask is 255: 140 of it is a little more than half.
+        mask = Image.fromarray(((numbers > 0) * 140).astype(np.uint8))
+        return Image.composite(Image.fromarray(colours[numbers]), plain, mask)
+
+    @staticmethod
+    def size(raw: Path | bytes) -> tuple[int, int]:
+        """Width and height of a picture, from its header.
+
+        Raises:
+            BadData: it is no picture.
+        """
+        try:
+            with _opened(raw) as picture:
+                return picture.size
+        except (OSError, SyntaxError) as error:
+            raise BadData(f"{raw if isinstance(raw, Path) else 'a picture'} cannot be read ({error})") from None
+
+
+def _opened(raw: Path | bytes) -> Any:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw)

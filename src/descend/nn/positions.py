@@ -1,0 +1,200 @@
+"""Where a token stands: attention alone sees a set. Some positions are added to the tokens, some act inside attention.
+
+| name | what it does | source |
+|---|---|---|
+| `LearnedPositions` | adds a learned vector a place | Gehring et al. 2017 |
+| `SinusoidalPositions` | adds sin(t/λ), cos(t/λ), the wavelengths growing geometrically | Vaswani et al. 2017 |
+| `LearnedGrid` | adds a learned vector a place of a grid, interpolated for other grids | Dosovitskiy et al. 2021 |
+| `SinusoidalGrid` | half of the width tells the row, half the column | Carion et al. 2020 |
+| `Rotary` | turns queries and keys, so that their product knows the distance | Su et al. 2021 |
+| `RelativeBias` | adds a learned number a head and distance to the scores | Raffel et al. 2020 |
+
+The first two take sequences [batch, time, width], the next two grids [batch, width, rows, columns]. The last two are
+given to `Attention`: ``position(query, key)`` returns both, and what is to be added to their scores.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+Queries = Float[Tensor, "batch heads queries width"]
+Keys = Float[Tensor, "batch kv_heads keys width"]
+
+
+class LearnedPositions(nn.Module):
+    """x_t + p_t.
+
+    Args:
+        length: the most places a sequence may have.
+        width: of a token.
+
+    Raises:
+        ValueError: a sequence is longer.
+    """
+
+    def __init__(self, length: int, width: int):
+        super().__init__()
+        self.length = length
+        self.width = width
+        # Small beside the tokens, as in BERT and GPT: what stands there matters more at first than where.
+        self.table = nn.Parameter(torch.randn(1, length, width) * 0.02)
+
+    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        if x.shape[1] > self.length:
+            raise ValueError(
+                f"LearnedPositions: {x.shape[1]} tokens, but places were learned for {self.length}: give shorter "
+                "sequences, or build the network with a greater length"
+            )
+        return x + self.table[:, : x.shape[1]]
+
+
+class SinusoidalPositions(nn.Module):
+    """x_t + [sin(t·f₀), …, cos(t·f₀), …] with f_i = base^(-2i/width) (Vaswani et al. 2017, section 3.5; there sines and
+    cosines take turns, which is the same up to the order of the axes).
+
+    Args:
+        width: of a token, even.
+        base: the longest wavelength over 2π.
+    """
+
+    def __init__(self, width: int, base: float = 10000.0):
+        super().__init__()
+        _even("SinusoidalPositions", width, 2)
+        self.width = width
+        self.base = base
+
+    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        places = torch.arange(x.shape[1], device=x.device)
+        return x + waves(places, self.width, self.base).to(x.dtype)
+
+
+class LearnedGrid(nn.Module):
+    """x_rc + p_rc; for a grid of another size the learned one is interpolated (bicubic), as for finer pictures.
+
+    Args:
+        width: channels.
+        rows, columns: of the grid that is learned.
+    """
+
+    def __init__(self, width: int, rows: int, columns: int):
+        super().__init__()
+        self.width = width
+        self.rows = rows
+        self.columns = columns
+        self.table = nn.Parameter(torch.randn(1, width, rows, columns) * 0.02)
+
+    def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
+        if x.shape[2:] == self.table.shape[2:]:
+            return x + self.table
+        size = (x.shape[2], x.shape[3])
+        return x + functional.interpolate(self.table, size, mode="bicubic", align_corners=False)
+
+
+class SinusoidalGrid(nn.Module):
+    """Sines and cosines of the row in one half of the channels, of the column in the other (Carion et al. 2020,
+    appendix A.4).
+
+    Args:
+        width: channels, divisible by 4.
+        base: the longest wavelength over 2π.
+    """
+
+    def __init__(self, width: int, base: float = 10000.0):
+        super().__init__()
+        _even("SinusoidalGrid", width, 4)
+        self.width = width
+        self.base = base
+
+    def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
+        rows, columns = x.shape[2:]
+        down, across = (waves(torch.arange(n, device=x.device), self.width // 2, self.base).T for n in (rows, columns))
+        grid = torch.cat([down[:, :, None].expand(-1, -1, columns), across[:, None].expand(-1, rows, -1)])
+        return x + grid.to(x.dtype)
+
+
+class Relation(nn.Module):
+    """Base of what acts inside attention."""
+
+    @abstractmethod
+    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, Float[Tensor, "heads queries keys"] | None]:
+        """Query and key as they are to be compared, and what is added to their scores."""
+
+
+class Rotary(Relation):
+    """Pairs of axes (i, i + width/2) turned by the angle t·f_i, with f_i = base^(-2i/width), so that the product of a
+    query at s and a key at t depends on s - t alone (Su et al. 2021, eq. 34; the pairing of GPT-NeoX and Llama).
+
+    Args:
+        width: of a head, even.
+        base: the longest wavelength over 2π.
+    """
+
+    def __init__(self, width: int, base: float = 10000.0):
+        super().__init__()
+        _even("Rotary", width, 2)
+        self.width = width
+        self.base = base
+
+    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, None]:
+        return self._turned(query), self._turned(key), None
+
+    def _turned(self, x: Tensor) -> Tensor:
+        wave = waves(torch.arange(x.shape[2], device=x.device), self.width, self.base).to(x.dtype)
+        sine, cosine = wave.chunk(2, 1)
+        first, second = x.chunk(2, 3)
+        return torch.cat([first * cosine - second * sine, second * cosine + first * sine], 3)
+
+
+class RelativeBias(Relation):
+    """A learned number for each head and each distance; far distances share one, in buckets that grow as logarithms
+    (Raffel et al. 2020, section 2.1).
+
+    Args:
+        heads: of the attention.
+        buckets: of distances, half for what comes before and half for what comes after, each half even.
+        farthest: distances from here on share a bucket.
+        both: look both ways; False gives all buckets to what comes before, for causal attention.
+    """
+
+    def __init__(self, heads: int, buckets: int = 32, farthest: int = 128, both: bool = True):
+        super().__init__()
+        _even("RelativeBias", buckets, 4 if both else 2)
+        self.heads = heads
+        self.buckets = buckets
+        self.farthest = farthest
+        self.both = both
+        # Nothing is near or far at first.
+        self.table = nn.Parameter(torch.zeros(buckets, heads))
+
+    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, Float[Tensor, "heads queries keys"]]:
+        distance = (
+            torch.arange(key.shape[2], device=key.device) - torch.arange(query.shape[2], device=key.device)[:, None]
+        )
+        return query, key, self.table[self._bucket(distance)].permute(2, 0, 1)
+
+    def _bucket(self, distance: Int[Tensor, "queries keys"]) -> Int[Tensor, "queries keys"]:
+        half = self.buckets // 2 if self.both else self.buckets
+        far = distance.abs() if self.both else (-distance).clamp(min=0)
+        near = half // 2  # these have a bucket each
+        growth = torch.log(far.clamp(min=1) / near) / math.log(self.farthest / near)
+        logarithmic = (near + (growth * (half - near)).long()).clamp(max=half - 1)
+        bucket = torch.where(far < near, far, logarithmic)
+        return bucket + half * (distance > 0) if self.both else bucket
+
+
+def waves(places: Int[Tensor, "n"], width: int, base: float) -> Float[Tensor, "n width"]:
+    """Sines, then cosines, of places · base^(-2i/width)."""
+    frequencies = base ** (-torch.arange(0, width, 2, device=places.device) / width)
+    angles = places[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def _even(name: str, number: int, by: int) -> None:
+    if number % by or number <= 0:
+        raise ValueError(f"{name}: {number} is not divisible by {by}; give {max(number // by, 1) * by}")

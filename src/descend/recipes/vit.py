@@ -1,0 +1,57 @@
+"""A Vision Transformer on small pictures, from patches or from convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from descend.data import Compose, Flip, RandomCrop, Splits, datasets
+from descend.engine import Choice, Experiment, recipe
+from descend.models import Mirrored, ViT
+from descend.nn import ConvStem, LearnedGrid, PatchEmbed
+from descend.optim import EMA, Muon, OneCycle
+from descend.tasks import Classify
+
+
+def patches(channels: int, width: int) -> PatchEmbed:
+    """Squares of 4×4 pixels, the paper's way."""
+    return PatchEmbed(channels, width, 4)
+
+
+def convolutions(channels: int, width: int) -> ConvStem:
+    """Two convolutions that halve the picture."""
+    return ConvStem(channels, width, (32, 64))
+
+
+@recipe
+def vit(
+    data: Annotated[Callable[[], Splits], Choice(fashion=datasets.fashion_mnist, cifar10=datasets.cifar10)] = (
+        datasets.fashion_mnist
+    ),
+    stem: Annotated[Callable[[int, int], PatchEmbed | ConvStem], Choice(patches=patches, convolutions=convolutions)] = (
+        patches
+    ),
+    width: int = 96,
+    depth: int = 6,
+    heads: int = 3,
+    batch: int = 128,
+    epochs: int = 12,
+) -> Experiment:
+    """Tell ten kinds of things apart by attention among squares of a small picture.
+
+    descend train vit
+    descend train vit --stem convolutions
+    descend train vit --data cifar10 --stem convolutions --epochs 20
+    """
+    splits = data()
+    channels, height, across = splits.shape
+    position = LearnedGrid(width, height // 4, across // 4)
+    network = ViT(stem(channels, width), splits.classes, position, depth, heads, 2 * width, drop_path=0.05)
+    optimizer = Muon(0.02, weight_decay=0.02, rest_lr=2e-3, schedule=OneCycle(), average=EMA(0.998))
+    return Experiment(
+        task=Classify(Mirrored(network), optimizer, label_smoothing=0.1),
+        data=splits,
+        batch=batch,
+        epochs=epochs,
+        augment=Compose((Flip(), RandomCrop(2))),
+    )
