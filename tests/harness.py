@@ -112,7 +112,7 @@ CASES: dict[str, Case] = {
         lambda: blocks.ConvBlock(4, 8, 5, norm=blocks.InstanceNorm(), activation=blocks.swiglu(1)), SMALL, (8, 6, 6)
     ),
     "Residual": Case(lambda: blocks.residual_block(4, 8, 2, blocks.GroupNorm(4)), SMALL, (8, 3, 3), rebuilt=False),
-    "ConvBlock, depthwise and dilated": Case(
+    "ConvBlock depthwise and dilated": Case(
         lambda: blocks.ConvBlock(4, 4, norm=blocks.GroupNorm(2), groups=4, dilation=2), SMALL, (4, 6, 6)
     ),
     "ConvBlock of volumes": Case(
@@ -136,7 +136,7 @@ CASES: dict[str, Case] = {
     "LearnedPositions": Case(lambda: blocks.LearnedPositions(9, 8), WORDS, (5, 8)),
     "SinusoidalPositions": Case(lambda: blocks.SinusoidalPositions(8), WORDS, (5, 8)),
     "LearnedGrid": Case(lambda: blocks.LearnedGrid(4, 6, 6), SMALL, (4, 6, 6)),
-    "LearnedGrid, interpolated": Case(lambda: blocks.LearnedGrid(4, 3, 4), SMALL, (4, 6, 6)),
+    "LearnedGrid interpolated": Case(lambda: blocks.LearnedGrid(4, 3, 4), SMALL, (4, 6, 6)),
     "SinusoidalGrid": Case(lambda: blocks.SinusoidalGrid(4), SMALL, (4, 6, 6)),
     "Rotary": Case(
         lambda: blocks.Attention(8, 2, kv_heads=1, position=blocks.Rotary(4), causal=True), WORDS, (5, 8)
@@ -161,7 +161,7 @@ CASES: dict[str, Case] = {
         (5, 8),
         random=True,
     ),
-    "TransformerBlock, post-norm, with a context": Case(
+    "TransformerBlock post-norm with a context": Case(
         lambda: blocks.TransformerBlock(
             blocks.Attention(8, 2, causal=True),
             blocks.FeedForward(8, 16),
