@@ -13,7 +13,9 @@ from descend.data import datasets
 from descend.engine import Observer, fit, load
 from descend.recipes.digits import digits
 from descend.recipes.fashion import fashion, lenet, mlp, resnet
+from descend.recipes.segment import segment
 from descend.recipes.table import table
+from descend.recipes.vit import convolutions, patches, vit
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CURVES = GOLDEN / "curves.json"
@@ -33,6 +35,10 @@ def _experiment(name: str, folder: Path):
     if name == "table":
         datasets.write_generated(folder / "orders.csv", rows=1500)
         return table(folder / "orders.csv", "late", seed=0)
+    if name == "segment":
+        return segment(size=64, seed=0)
+    if name.startswith("vit"):
+        return vit(stem={"patches": patches, "convolutions": convolutions}[name.partition("-")[2]], seed=0)
     return fashion({"mlp": mlp, "lenet": lenet, "resnet": resnet}[name.partition("-")[2]], seed=0)
 
 
@@ -43,12 +49,13 @@ def _curve(name: str, folder: Path) -> list[float]:
 
 
 NAMES = ["digits", "table", "fashion-mlp", "fashion-lenet", "fashion-resnet"]
+NAMES += ["vit-patches", "vit-convolutions", "segment"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_curve(name, tmp_path, request):
-    if name.startswith("fashion"):
+    if name not in ("digits", "table"):
         request.getfixturevalue("real_data")
     assert _curve(name, tmp_path) == pytest.approx(json.loads(CURVES.read_text())[name], rel=2e-3)
 

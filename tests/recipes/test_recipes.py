@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from descend.data import BadData
 from descend.data.datasets.table import read_table
@@ -12,7 +14,10 @@ from descend.recipes.cifar10 import airbench, cifar10
 from descend.recipes.cifar10 import resnet as cifar_resnet
 from descend.recipes.digits import digits
 from descend.recipes.fashion import fashion, lenet, resnet
+from descend.recipes.photos import IMAGENET, photos
+from descend.recipes.segment import segment
 from descend.recipes.table import table
+from descend.recipes.vit import convolutions, patches, vit
 
 HOME = Path(__file__).parents[2]
 
@@ -37,6 +42,42 @@ def test_cifar10_learns(model, least, tmp_path, real_data):
     result = train(cifar10(model, batch=64, seed=0), tmp_path / "run", steps=60)
     assert result.scores["test"]["accuracy"] > least
     assert set(load(result.folder).predict(HOME / "examples" / "seven.png")) == {"label", "confidence", "top"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stem", "least"), [(patches, 0.5), (convolutions, 0.6)])
+def test_vit_learns(stem, least, tmp_path, real_data):
+    result = train(vit(stem=stem, width=48, depth=2, batch=64, seed=0), tmp_path / "run", steps=100)
+    assert result.scores["test"]["accuracy"] > least
+    answer = load(result.folder).predict(HOME / "examples" / "seven.png")
+    assert set(answer) == {"label", "confidence", "top"}
+
+
+@pytest.mark.slow
+def test_photos_start_from_imagenet(tmp_path):
+    """Photographs of a few things, cut anywhere: a network that knows photographs needs ten of each."""
+    from skimage import data as photographs
+
+    draw = np.random.default_rng(0)
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        whole = Image.fromarray(getattr(photographs, name)())
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(20):
+            left, top = (int(draw.integers(0, side - 160)) for side in whole.size)
+            whole.crop((left, top, left + 160, top + 160)).save(tmp_path / "set" / name / f"{number}.jpg")
+    experiment = photos(tmp_path / "set", IMAGENET, batch=8, epochs=5, workers=0, seed=0)
+    result = train(experiment, tmp_path / "run")
+    assert result.scores["test"]["accuracy"] >= 0.9
+    assert load(result.folder).predict(tmp_path / "set" / "coffee" / "3.jpg")["label"] == "coffee"
+
+
+@pytest.mark.slow
+def test_membranes_are_found(tmp_path, real_data):
+    """Better than calling all of it cell, which four of five pixels are."""
+    result = train(segment(64, (8, 16, 32), epochs=15, seed=0), tmp_path / "run")
+    assert result.scores["test"]["accuracy"] > 0.8
+    assert result.scores["test"]["dice"] > 0.5
+    assert (result.folder / "sheet.png").stat().st_size > 1000
 
 
 @pytest.mark.slow

@@ -75,10 +75,10 @@ class Attention(nn.Module):
         mask: Bool[Tensor, "batch #heads #time places"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """Args: context: what is asked; x itself if None. mask: who may be asked; every token has somebody to ask."""
-        head = self.width // self.heads
-        query = self.query(x).unflatten(2, (self.heads, head)).transpose(1, 2)
-        both = self.key_value(x if context is None else context).unflatten(2, (2, -1, head))
-        key, value = both.permute(2, 0, 3, 1, 4)
+        head, shared = self.width // self.heads, self.kv_heads or self.heads
+        query = self.query(x).view(*x.shape[:2], self.heads, head).transpose(1, 2)
+        both = self.key_value(x if context is None else context)
+        key, value = both.view(*both.shape[:2], 2, shared, head).permute(2, 0, 3, 1, 4)
         bias = None
         if self.position is not None:
             query, key, bias = self.position(query, key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -37,8 +39,8 @@ def folder(
     ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` or, without one, 15 of 100 training ones
     for validation.
 
-    What fits in memory is read once and held, and every torn picture is found at the start. A larger folder is read
-    while training; at the start only the files' headers are looked at. What is left out (files that are no pictures,
+    Every file is read once at the start, by all cores, so that what is broken is known before the first step. What
+    fits in memory is held; a larger folder is read again while training. What is left out (files that are no pictures,
     torn ones, pictures in no class's folder, folders without a picture) is named in one warning; so are classes of one
     picture, which is learned from and never asked for.
 
@@ -66,19 +68,15 @@ def folder(
     fits = 4.0 * channels * size**2 * len(files) <= (free_memory() / 4 if limit is None else limit)
     plain = ImageCodec(size, size, channels)
     pixels = torch.empty(len(files) if fits else 0, channels, size, size)
-    good: list[tuple[Path, str, int]] = []
     loose = sorted(p for each in {root, *roots} for p in each.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     refused = [f"{file} lies in no class's folder" for file in loose]
     strange = [each / name for each in roots[1:] for name in _folders(each) if name not in names]
     refused += [f"{folder} is of a class that {roots[0]} has not" for folder in strange]
-    for file, name, part in files:
-        try:
-            _look(file)
-            if fits:
-                pixels[len(good)] = plain.pixels(file)
-            good.append((file, name, part))
-        except BadData as error:
-            refused.append(str(error))
+    wrong = _read(plain, [file for file, *_ in files], pixels)
+    refused += [why for why in wrong if why]
+    good = [each for each, why in zip(files, wrong, strict=True) if not why]
+    for place, old in enumerate(i for i, why in enumerate(wrong) if fits and not why):
+        pixels[place] = pixels[old]  # what is left out leaves no gap, and nothing is held twice
     if strict and refused:
         raise BadData(f"{root}: {_some(refused, 'file')} cannot be used: {'; '.join(refused[:3])}")
     counts = Counter(name for _, name, part in good if part == 0)
@@ -148,18 +146,23 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))  # none if it is not there
 
 
-def _look(file: Path) -> None:
-    """Refuse what is no picture by its name or its header."""
-    from PIL import Image
+def _read(codec: ImageCodec, files: list[Path], pixels: Tensor) -> list[str]:
+    """What is wrong with each file, "" where nothing is; its pixels go into that row, where there are rows."""
 
-    if file.suffix.lower() not in SUFFIXES:
-        raise BadData(f"{file} is no picture by its name")
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as picture:
-            picture.verify()
-    except Exception as error:  # decoders raise what they like
-        why = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise BadData(f"{file} cannot be read ({why})") from None
+    def read(place: int, file: Path) -> str:
+        if file.suffix.lower() not in SUFFIXES:
+            return f"{file} is no picture by its name"
+        try:
+            found = codec.pixels(file)
+        except BadData as error:
+            return str(error)
+        if len(pixels):
+            pixels[place] = found
+        return ""
+
+    # Decoders let go of the interpreter's lock. Warnings are switched off out here, because threads share the switch.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(read, range(len(files)), files))
 
 
 def _tell(root: Path, refused: list[str], empty: list[str], single: list[str]) -> None:
