@@ -35,7 +35,7 @@ def vit(
     depth: int = 6,
     heads: int = 3,
     batch: int = 128,
-    epochs: int = 12,
+    epochs: int = 10,
 ) -> Experiment:
     """Tell ten kinds of things apart by attention among squares of a small picture.
 
