@@ -184,14 +184,14 @@ ROWS = [
     ),
     Row(
         "vit-cifar10-convolutions",
-        ("vit", "--data", "cifar10", "--stem", "convolutions", "--epochs", "18"),
+        ("vit", "--data", "cifar10", "--stem", "convolutions", "--epochs", "9"),
         "CIFAR-10, JPEG copy",
         source="wanted 0.75 in 30 min",
         seeds=1,
     ),
     Row(
         "vit-cifar10",
-        ("vit", "--data", "cifar10", "--epochs", "18"),
+        ("vit", "--data", "cifar10", "--epochs", "9"),
         "CIFAR-10, JPEG copy",
         source="plain patches, to be stated",
         seeds=1,
