@@ -9,11 +9,11 @@ from typing import Annotated
 
 from torch import nn
 
-from descend.data import Affine, Compose, Flip, ImageCodec, Light, RandomCrop, datasets
+from descend.data import Affine, Compose, Cutout, Flip, ImageCodec, Light, datasets
 from descend.engine import Choice, Experiment, recipe
 from descend.models import ResNet, new_head
 from descend.nn import GroupNorm
-from descend.optim import EMA, AdamW, Muon, OneCycle, Optimizer, Rates
+from descend.optim import EMA, AdamW, Muon, OneCycle, Optimizer
 from descend.ship import efficientnet_lite0
 from descend.ship.pretrained import LITE0_CODEC
 from descend.tasks import Classify
@@ -36,10 +36,11 @@ SCRATCH = Plan(
 
 IMAGENET = Plan(
     lambda channels, classes: new_head(efficientnet_lite0(), classes),
-    AdamW(2e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.98), rates=Rates(0.1, unfreeze=0.3)),
+    AdamW(2e-3, weight_decay=0.01, schedule=OneCycle(), average=EMA(0.98)),
     LITE0_CODEC,
 )
-"""EfficientNet-Lite0, which knows ImageNet: a new head first, then layer after layer; in colour."""
+"""EfficientNet-Lite0, which knows ImageNet, under a new head. All of it learns alike: lower rates for lower layers, and
+thawing them one after the other, were 5 points worse where the pictures are little like ImageNet's."""
 
 
 @recipe
@@ -64,6 +65,6 @@ def photos(
         data=splits,
         batch=batch,
         epochs=epochs,
-        augment=Compose((Flip(), RandomCrop(size // 16), Affine(0.0, 10.0, 0.1), Light())),
+        augment=Compose((Flip(), Affine(size / 12, 12.0, 0.15), Light(0.3, 0.3), Cutout(size // 4))),
         workers=workers,
     )
