@@ -159,8 +159,8 @@ def _lite(channels: int, classes: int, wider: float, deeper: float, dropout: flo
         fixed = place in (0, len(EFFICIENTNET) - 1)
         blocks = stage.blocks if fixed else math.ceil(stage.blocks * deeper)
         stages.append(Stage(_rounded(stage.channels * wider), blocks, stage.stride, stage.expand, stage.kernel))
-    # torch's momentum of 0.1, not the 0.01 of the reference training: a hundred steps on a few photos must be enough for
-    # the statistics to follow.
+    # torch's momentum of 0.1, not the 0.01 of the reference training: a hundred steps on a few photos must be enough
+    # for the statistics to follow.
     return MobileNet(channels, classes, tuple(stages), norm=BatchNorm(eps=1e-3), dropout=dropout, far=True)
 
 
