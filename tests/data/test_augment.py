@@ -19,6 +19,7 @@ from descend.data import (
     RandAugment,
     RandomCrop,
     Tensors,
+    Turn,
 )
 from descend.data.augment.mixing import beta
 from descend.functional import keyed
@@ -391,3 +392,28 @@ def test_a_mixed_sample_says_what_is_in_it(mixing):
 def test_mixing_shares_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="CutMix: alpha must be above 0 and at most 1, got 2"):
         CutMix(3, 2)
+
+
+def test_quarter_turns_move_pictures_masks_and_boxes_alike():
+    """Each as often as the others; what a box holds stays in it; what stands for no box stays none."""
+    n, side = 400, 8
+    x = torch.zeros(n, 1, side, side)
+    x[:, :, 1:3, 2:7] = 1.0
+    boxes = torch.tensor([[2.0, 1, 7, 3], [0, 0, 0, 0]]).repeat(n, 1, 1)
+    batch = Batch(x=x, target=x[:, 0].long(), boxes=boxes)
+    turned = Turn()(batch, keys(n))
+    assert torch.equal(turned["target"], turned["x"][:, 0].long())
+    for picture, (box, none) in zip(turned["x"][:, 0], turned["boxes"].int().tolist(), strict=True):
+        left, top, right, bottom = box
+        assert picture.sum() == picture[top:bottom, left:right].sum() == 10
+        assert (right - left) * (bottom - top) == 10
+        assert none == [0, 0, 0, 0]
+    ways = {tuple(picture.flatten().tolist()) for picture in turned["x"]}
+    assert len(ways) == 4
+    for quarters in range(4):
+        share = (turned["x"] == x[:1].rot90(quarters, (2, 3))).flatten(1).all(1).float().mean()
+        assert 0.18 < share < 0.32
+    again = Turn()(batch, keys(n))
+    assert torch.equal(again["x"], turned["x"])
+    with pytest.raises(ValueError, match="a picture of 12×10 is no square: give Flip or Affine instead"):
+        Turn()(Batch(x=pictures(2)), keys(2))

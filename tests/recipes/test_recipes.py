@@ -10,6 +10,7 @@ from PIL import Image
 from descend.data import BadData
 from descend.data.datasets.table import read_table
 from descend.engine import Compute, load, train
+from descend.insight import sheet
 from descend.recipes.cifar10 import airbench, cifar10
 from descend.recipes.cifar10 import resnet as cifar_resnet
 from descend.recipes.digits import digits
@@ -45,7 +46,7 @@ def test_cifar10_learns(model, least, tmp_path, real_data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stem", "least"), [(patches, 0.5), (convolutions, 0.6)])
+@pytest.mark.parametrize(("stem", "least"), [(patches, 0.4), (convolutions, 0.5)])
 def test_vit_learns(stem, least, tmp_path, real_data):
     result = train(vit(stem=stem, width=48, depth=2, batch=64, seed=0), tmp_path / "run", steps=100)
     assert result.scores["test"]["accuracy"] > least
@@ -74,10 +75,12 @@ def test_photos_start_from_imagenet(tmp_path):
 @pytest.mark.slow
 def test_membranes_are_found(tmp_path, real_data):
     """Better than calling all of it cell, which four of five pixels are."""
-    result = train(segment(64, (8, 16, 32), epochs=15, seed=0), tmp_path / "run")
+    result = train(segment(128, (8, 16, 32), epochs=20, seed=0), tmp_path / "run")
     assert result.scores["test"]["accuracy"] > 0.8
     assert result.scores["test"]["dice"] > 0.5
-    assert (result.folder / "sheet.png").stat().st_size > 1000
+    made = result.experiment
+    with Image.open(sheet(made.task, made.codec, made.test, tmp_path / "sheet.png")) as drawn:
+        assert drawn.width >= 3 * 128  # the picture, the truth, the answer
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from descend.data.augment import (
     Moving,
     RandAugment,
     RandomCrop,
+    Turn,
 )
 from descend.data.batch import Batch
 from descend.data.codecs import Category, Codec, Column, Date, ImageCodec, MaskCodec, Number, TableCodec
@@ -58,6 +59,7 @@ __all__ = [
     "Stream",
     "TableCodec",
     "Tensors",
+    "Turn",
     "Zip",
     "datasets",
     "split",

@@ -141,8 +141,9 @@ def initialise(module: nn.Module, scheme: Scheme) -> None:
                 nn.init.zeros_(inner.bias)
 
 
-def initialise_head(head: nn.Linear) -> None:
+def initialise_head(head: nn.Linear | nn.Conv2d | nn.Conv3d) -> None:
     """A last layer: variance 1/(3·fan_in), bias 0, so that the first outputs are small and no class is favoured."""
-    bound = 1 / math.sqrt(head.in_features)
+    bound = 1 / math.sqrt(head.weight[0].numel())
     nn.init.uniform_(head.weight, -bound, bound)
-    nn.init.zeros_(head.bias)
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)

@@ -11,7 +11,7 @@ from torch import nn
 
 from descend.data import Affine, Compose, Cutout, Flip, ImageCodec, Light, datasets
 from descend.engine import Choice, Experiment, recipe
-from descend.models import ResNet, new_head
+from descend.models import Mirrored, ResNet, new_head
 from descend.nn import GroupNorm
 from descend.optim import EMA, AdamW, Muon, OneCycle, Optimizer
 from descend.ship import efficientnet_lite0
@@ -60,8 +60,9 @@ def photos(
     descend train photos --data folder/ --start imagenet --size 128
     """
     splits = datasets.folder(data, size, channels=1 if grey else 3, strict=strict, like=start.like)
+    network = start.network(splits.shape[0], splits.classes)
     return Experiment(
-        task=Classify(start.network(splits.shape[0], splits.classes), start.optimizer, label_smoothing=0.1),
+        task=Classify(Mirrored(network), start.optimizer, label_smoothing=0.1),
         data=splits,
         batch=batch,
         epochs=epochs,

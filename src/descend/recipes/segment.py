@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from descend.data import Affine, Compose, Flip, Light, datasets
+from descend.data import Compose, Flip, Light, Turn, datasets
 from descend.engine import Experiment, recipe
 from descend.models import UNet
 from descend.nn import GroupNorm
@@ -26,6 +26,6 @@ def segment(
         data=data,
         batch=batch,
         epochs=epochs,
-        augment=Compose((Flip(), Affine(shift=size / 8, degrees=180, scale=0.2), Light(0.2, 0.3))),
+        augment=Compose((Flip(), Turn(), Light(0.2, 0.3))),
         every=60,
     )

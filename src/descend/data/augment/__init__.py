@@ -4,7 +4,7 @@ into it, on its batch, too."""
 from descend.data.augment.augment import Augment, Compose, RandAugment
 from descend.data.augment.light import Colour, Cutout, Light
 from descend.data.augment.mixing import CutMix, Mixing, Mixup
-from descend.data.augment.moving import Affine, Flip, Moving, RandomCrop
+from descend.data.augment.moving import Affine, Flip, Moving, RandomCrop, Turn
 
 __all__ = [
     "Affine",
@@ -20,4 +20,5 @@ __all__ = [
     "Moving",
     "RandAugment",
     "RandomCrop",
+    "Turn",
 ]

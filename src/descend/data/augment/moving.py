@@ -67,6 +67,27 @@ class Flip(Moving):
 
 
 @dataclass(frozen=True)
+class Turn(Moving):
+    """By none to three quarter turns, each as likely, for what has no up and down and comes in squares: exact, where
+    `Affine` blurs thin things and shifts their labels by half a pixel."""
+
+    def apply(self, x: Maps, keys: Keys) -> Maps:
+        if x.shape[2] != x.shape[3]:
+            raise ValueError(f"Turn: a picture of {x.shape[2]}×{x.shape[3]} is no square: give Flip or Affine instead")
+        turned = torch.stack([x.rot90(quarters, (2, 3)) for quarters in range(4)])
+        return turned[whole(keys, 0, 4), torch.arange(len(x), device=x.device)]
+
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
+        each = [boxes]
+        for _ in range(3):
+            left, top, right, bottom = each[-1].unbind(2)
+            each.append(torch.stack([top, width - right, bottom, width - left], 2))
+        there = ((boxes[:, :, 2] > boxes[:, :, 0]) & (boxes[:, :, 3] > boxes[:, :, 1]))[..., None]
+        turned = torch.stack(each)[whole(keys, 0, 4), torch.arange(len(boxes), device=boxes.device)]
+        return turned.where(there, 0.0)
+
+
+@dataclass(frozen=True)
 class RandomCrop(Moving):
     """A shift by whole pixels, up to ``padding`` each way; what comes in is the picture's own edge, repeated."""
 

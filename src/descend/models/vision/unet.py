@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from descend.nn import BatchNorm, ConvBlock, He, Norm, ReLU, UpBlock, initialise
+from descend.nn import BatchNorm, ConvBlock, He, Norm, ReLU, UpBlock, initialise, initialise_head
 
 _POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _LAST = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -61,9 +61,10 @@ class UNet(nn.Module):
             UpBlock(below, width, width, norm, ReLU(), axes) for below, width in pairwise(reversed(widths))
         )
         self.head = _LAST[axes](widths[0], classes, 1)
-        # He et al. 2015 for the ReLUs, as the paper; the head small, so that no class is favoured at first.
+        # He et al. 2015 for the ReLUs, as the paper. A much smaller head would learn so slowly that a rare class stays
+        # under ½ for hundreds of steps.
         initialise(self, He())
-        nn.init.normal_(self.head.weight, std=0.01)
+        initialise_head(self.head)
         if axes == 2:
             # Channels lie last in memory: the same numbers, and convolutions run faster.
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
