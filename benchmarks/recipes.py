@@ -172,28 +172,32 @@ ROWS = [
         "vit-fashion",
         ("vit",),
         "Fashion-MNIST",
-        source="wanted 0.91: patches of 4×4",
+        published="0.916",
+        source=f"{FASHION}: 2 convolutions, 3 dense, augmented; wanted 0.91 within 15 min",
         seeds=1,
     ),
     Row(
         "vit-fashion-convolutions",
         ("vit", "--stem", "convolutions"),
         "Fashion-MNIST",
-        source="wanted 0.91: a convolutional stem",
+        published="0.916",
+        source=f"{FASHION}: 2 convolutions, 3 dense, augmented; wanted 0.91 within 15 min",
         seeds=1,
     ),
     Row(
         "vit-cifar10-convolutions",
         ("vit", "--data", "cifar10", "--stem", "convolutions", "--epochs", "9"),
         "CIFAR-10, JPEG copy",
-        source="wanted 0.75 in 30 min",
+        published="0.80",
+        source="Hassani et al. 2021: a compact convolutional transformer, under 30 min on a desktop CPU; wanted 0.75",
         seeds=1,
     ),
     Row(
         "vit-cifar10",
         ("vit", "--data", "cifar10", "--epochs", "9"),
         "CIFAR-10, JPEG copy",
-        source="plain patches, to be stated",
+        published="0.80",
+        source="Hassani et al. 2021: the same with a convolutional stem; plain patches, to be stated",
         seeds=1,
     ),
     Row(
@@ -212,7 +216,14 @@ ROWS = [
         seeds=2,
         write=write_cells,
     ),
-    Row("segment", ("segment",), "ISBI 2012 membranes, 24 / 6", source="wanted 0.92 in 20 min", seeds=1),
+    Row(
+        "segment",
+        ("segment",),
+        "ISBI 2012 membranes, 24 / 6",
+        published="0.9389",
+        source="Ronneberger et al. 2015: U-Net, on the contest's own 30 test pictures; wanted 0.92 within 20 min",
+        seeds=1,
+    ),
 ]
 
 
