@@ -12,7 +12,7 @@ from descend.tasks import Segment
 
 @recipe
 def segment(
-    size: int = 256, widths: tuple[int, ...] = (24, 48, 96, 192), batch: int = 4, epochs: int = 120
+    size: int = 256, widths: tuple[int, ...] = (24, 48, 96, 192), batch: int = 4, epochs: int = 150
 ) -> Experiment:
     """Find the membranes between cells in 24 electron micrographs; 6 are asked.
 
