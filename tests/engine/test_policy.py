@@ -129,7 +129,7 @@ def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
 
     monkeypatch.setattr(setting, "compile_networks", quick)
     monkeypatch.setattr(setting, "decompile", slow)
-    monkeypatch.setattr(policy, "WAYS", (replace(way(compile=True), least=0.0),))
+    monkeypatch.setattr(policy, "WAYS", (replace(way(compile=True), least=0.0, each=0.0),))
     asked = replace(OPEN, precision="float32", compile=None)
     compute, (note,) = chosen(model, asked, steps=policy.STEPS)
     assert words in note
@@ -283,7 +283,7 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     model = Net(slow=0.04, quick=0.04)
     monkeypatch.setattr(setting, "compile_steps", lambda task, compute, made: vars(model).update(slow=0.02, quick=0.0))
     monkeypatch.setattr(setting, "decompile", lambda task: vars(model).update(slow=0.04, quick=0.04))
-    monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0) for each in (graph, again, networks)))
+    monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0, each=0.0) for each in (graph, again, networks)))
     compute, notes = chosen(model, replace(OPEN, precision=None, graph=None, compile=None))
     assert compute.graph
     assert compute.precision == "bfloat16"

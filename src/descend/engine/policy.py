@@ -33,6 +33,9 @@ moments that last seconds, and one of them would decide."""
 COMPILING = 120.0
 """Shortest rest of a run, in seconds, in which compilation is tried unasked: it takes 5 to 40, and saves a few percent
 where it saves anything."""
+TENSOR = 2.0
+"""Seconds of rest for each parameter tensor that compilation must have before it besides: deep networks take half a
+second a tensor, and win a quarter of the rest at most."""
 
 
 _NAMES = {"compile": "torch.compile", "graph": "whole-step graph"}
@@ -46,11 +49,13 @@ class Way:
         changes: fields of `Compute` and their values, tried where all of them were left open.
         worth: whether it can pay for this step, in the way kept so far.
         least: shortest rest of a run, in seconds, in which it is tried.
+        each: the same for each parameter tensor.
     """
 
     changes: Mapping[str, Any]
     worth: Callable[[Rehearsal, Compute], bool]
     least: float = SECONDS
+    each: float = 0.0
 
     @property
     def compiles(self) -> bool:
@@ -102,10 +107,10 @@ WAYS = (
     Way({"products": True}, _attends),
     # On CPU, torch's attention is so slow in bfloat16 that only both together may gain.
     Way({"precision": "bfloat16", "products": True}, _attends_in_float32),
-    Way({"graph": True}, lambda rehearsal, compute: compute.precision != "float16", COMPILING),
+    Way({"graph": True}, lambda rehearsal, compute: compute.precision != "float16", COMPILING, TENSOR),
     # Casts cost a small network more than bfloat16 saves, until a graph fuses them.
-    Way({"precision": "bfloat16"}, _captured_in_float32, COMPILING),
-    Way({"compile": True}, lambda rehearsal, compute: not compute.graph, COMPILING),
+    Way({"precision": "bfloat16"}, _captured_in_float32, COMPILING, TENSOR),
+    Way({"compile": True}, lambda rehearsal, compute: not compute.graph, COMPILING, TENSOR),
 )
 
 
@@ -163,7 +168,8 @@ class _Search:
 
     def attempt(self, way: Way) -> None:
         """Keep the way if it is right and pays."""
-        if self.seconds * self.steps < way.least:
+        tensors = sum(1 for _ in self.rehearsal.task.parameters())
+        if self.seconds * self.steps < max(way.least, way.each * tensors):
             return
         begin = time.perf_counter()
         trial, outcome, wrong = self._try(way)

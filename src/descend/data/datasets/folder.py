@@ -97,22 +97,30 @@ def folder(
     else:
         parts = split(len(items), FRACTIONS, key, classes=targets)
     if fits:
-        codec = _codec(like, pixels[parts[0]], labels)
+        codec = ImageCodec.fit(pixels[parts[0]], labels) if like is None else _like(like, plain, labels)
         data: list[Data] = [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
     else:
         some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
-        codec = _codec(like, torch.stack([plain.pixels(items[i][0]) for i in some]), labels)
+        codec = _look(plain, [items[i][0] for i in some], labels) if like is None else _like(like, plain, labels)
         data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
     train, valid, test = data
     return Splits(train, valid, test, codec, root.name)
 
 
-def _codec(like: ImageCodec | None, pixels: Tensor, labels: tuple[str, ...]) -> ImageCodec:
-    """For pictures of this size and these classes."""
-    if like is None:
-        return ImageCodec.fit(pixels, labels)
-    channels, height, width = pixels.shape[1:]
-    return ImageCodec(height, width, channels, like.mean, like.std, labels)
+def _like(like: ImageCodec, plain: ImageCodec, labels: tuple[str, ...]) -> ImageCodec:
+    """For pictures of the plain one's size, standardised as another does."""
+    return ImageCodec(plain.height, plain.width, plain.channels, like.mean, like.std, labels)
+
+
+def _look(plain: ImageCodec, files: list[Path], labels: tuple[str, ...]) -> ImageCodec:
+    """With mean and spread of these pictures, of which one at a time is held."""
+    moments = torch.zeros(2, plain.channels, dtype=torch.float64)
+    for file in files:
+        pixels = plain.pixels(file).double().flatten(1)
+        moments += torch.stack([pixels.mean(1), pixels.square().mean(1)]) / len(files)
+    mean, square = moments
+    std = (square - mean.square()).clamp(min=1e-6).sqrt()
+    return ImageCodec(plain.height, plain.width, plain.channels, tuple(mean.tolist()), tuple(std.tolist()), labels)
 
 
 class _Reader:
