@@ -10,7 +10,7 @@ from PIL import Image
 from descend.data import BadData
 from descend.data.datasets.table import read_table
 from descend.engine import Compute, load, train
-from descend.insight import sheet
+from descend.insight import report, sheet
 from descend.recipes.cifar10 import airbench, cifar10
 from descend.recipes.cifar10 import resnet as cifar_resnet
 from descend.recipes.digits import digits
@@ -70,6 +70,19 @@ def test_photos_start_from_imagenet(tmp_path):
     result = train(experiment, tmp_path / "run")
     assert result.scores["test"]["accuracy"] >= 0.9
     assert load(result.folder).predict(tmp_path / "set" / "coffee" / "3.jpg")["label"] == "coffee"
+
+
+def test_photos_may_all_be_learned_from(tmp_path):
+    """Nothing chooses among epochs then: the last model is kept, and the report is written all the same."""
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (20, 20), (level + number,) * 3).save(tmp_path / "set" / name / f"{number}.png")
+    result = train(photos(tmp_path / "set", size=16, batch=4, epochs=1, workers=0, held=0, seed=0), tmp_path / "run")
+    assert "valid" not in result.scores
+    assert result.scores["test"]["accuracy"] >= 0
+    assert load(result.folder).predict(tmp_path / "set" / "dark" / "3.png")["label"] in {"dark", "light"}
+    assert "accuracy" in report(result.folder).read_text()
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ class Splits:
     """What a data set function returns.
 
     Attributes:
-        train, valid, test: what is learned from; what chooses the best epoch; what is looked at once, at the end.
+        train, valid, test: what is learned from; what chooses the best epoch, or None if nothing does; what is looked
+            at once, at the end.
         codec: fitted on ``train``.
         name: of the data set.
 
@@ -30,7 +31,7 @@ class Splits:
     """
 
     train: Data
-    valid: Data
+    valid: Data | None
     test: Data
     codec: Codec
     name: str
@@ -59,8 +60,8 @@ class Splits:
         return len(self.codec.labels)
 
     def fingerprint(self) -> str:
-        """A hash of the three parts, 16 hexadecimal digits."""
-        parts = "-".join(data.fingerprint() for data in (self.train, self.valid, self.test))
+        """A hash of the parts, 16 hexadecimal digits."""
+        parts = "-".join(data.fingerprint() for data in (self.train, self.valid, self.test) if data is not None)
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def shuffled(self, seed: int = 0) -> Splits:

@@ -198,7 +198,7 @@ def _describe(experiment: Experiment, compute: Compute, ranks: Ranks, steps: int
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint(),
-            **{name: len(getattr(data, name)) for name in ("train", "valid", "test")},
+            **{name: len(getattr(data, name) or ()) for name in ("train", "valid", "test")},
         }
         if split
         else {"name": type(data).__name__},

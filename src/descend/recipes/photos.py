@@ -53,13 +53,15 @@ def photos(
     epochs: int = 20,
     workers: int = 2,
     strict: bool = False,
+    held: float = 0.15,
 ) -> Experiment:
     """Tell apart the pictures of a folder by the folders inside it: data/CLASS/picture.jpg.
 
     descend train photos --data folder/
     descend train photos --data folder/ --start imagenet --size 128
+    descend train photos --data folder/ --start imagenet --held 0      # few pictures: learn from all, choose by none
     """
-    splits = datasets.folder(data, size, channels=1 if grey else 3, strict=strict, like=start.like)
+    splits = datasets.folder(data, size, channels=1 if grey else 3, strict=strict, like=start.like, held=held)
     network = start.network(splits.shape[0], splits.classes)
     return Experiment(
         task=Classify(Mirrored(network), start.optimizer, label_smoothing=0.1),

@@ -242,6 +242,20 @@ def test_parts_that_are_given_are_kept(tmp_path):
     assert [len(part) for part in (data.train, data.valid, data.test)] == [40, 3, 10]
 
 
+def test_all_may_be_learned_from(tmp_path, animals):
+    data = datasets.folder(animals, size=8, held=0)
+    assert data.valid is None
+    assert len(data.train) + len(data.test) == 50
+    assert len(data.fingerprint()) == 16
+    for part in ("train", "test"):
+        fill(tmp_path / "set" / part / "cat", 5, 0)
+        fill(tmp_path / "set" / part / "dog", 5, 100)
+    data = datasets.folder(tmp_path / "set", size=8, held=0)
+    assert [len(data.train), data.valid, len(data.test)] == [10, None, 10]
+    with pytest.raises(ValueError, match=r"held is 1: give the share"):
+        datasets.folder(animals, size=8, held=1)
+
+
 def test_an_empty_part_is_refused(tmp_path):
     fill(tmp_path / "set" / "train" / "cat", 4, 0)
     fill(tmp_path / "set" / "train" / "dog", 4, 100)

@@ -19,8 +19,8 @@ from descend.functional import keyed
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
-FRACTIONS = (0.7, 0.15, 0.15)
-"""Training, validation, test."""
+TEST = 0.15
+"""Share of all pictures, where their folders do not say which are for test."""
 
 ENOUGH = 2000
 """Training pictures that a mean and a spread are taken of, where not all are in memory."""
@@ -34,10 +34,10 @@ def folder(
     limit: float | None = None,
     strict: bool = False,
     like: ImageCodec | None = None,
+    held: float = 0.15,
 ) -> Splits:
-    """The pictures below ``path/CLASS/``, at any depth, split 70/15/15 by key, of each class alike; or those below
-    ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` or, without one, 15 of 100 training ones
-    for validation.
+    """The pictures below ``path/CLASS/``, at any depth, split by key, of each class alike, 15 of 100 for test; or those
+    below ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` if it is there.
 
     Every file is read once at the start, by all cores, so that what is broken is known before the first step. What
     fits in memory is held; a larger folder is read again while training. What is left out (files that are no pictures,
@@ -52,11 +52,16 @@ def folder(
         limit: bytes that the pictures may take in memory; a quarter of what is free if None.
         strict: leave nothing out.
         like: standardise as this codec does, for a network that was trained so; as fits the training pictures if None.
+        held: share of all pictures, or of those in ``path/train/``, that is held out for validation where there is no
+            ``path/valid/``. 0 learns from all, for few pictures: then nothing chooses the best epoch.
 
     Raises:
+        ValueError: ``held`` is not 0 … 0.8.
         BadData: with ``strict``, something would be left out; there are no class folders, fewer than two classes, or
             too few pictures to split.
     """
+    if not 0 <= held <= 0.8:
+        raise ValueError(f"held is {held}: give the share of pictures to hold out for validation, 0 … 0.8")
     root = Path(path)
     if not root.is_dir():
         raise BadData(f"there is no folder {root}")
@@ -93,9 +98,11 @@ def folder(
     items = [(file, labels.index(name)) for file, name, _ in good]
     targets = torch.tensor([target for _, target in items])
     if given:
-        parts = _given(root, given, torch.tensor([part for *_, part in good]), targets, key)
+        parts = _given(root, given, torch.tensor([part for *_, part in good]), targets, held, key)
+    elif held:
+        parts = split(len(items), (1 - TEST - held, held, TEST), key, classes=targets)
     else:
-        parts = split(len(items), FRACTIONS, key, classes=targets)
+        parts = split(len(items), (1 - TEST, TEST), key, classes=targets)
     if fits:
         codec = ImageCodec.fit(pixels[parts[0]], labels) if like is None else _like(like, plain, labels)
         data: list[Data] = [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
@@ -103,8 +110,7 @@ def folder(
         some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
         codec = _look(plain, [items[i][0] for i in some], labels) if like is None else _like(like, plain, labels)
         data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
-    train, valid, test = data
-    return Splits(train, valid, test, codec, root.name)
+    return Splits(data[0], data[1] if len(data) == 3 else None, data[-1], codec, root.name)
 
 
 def _like(like: ImageCodec, plain: ImageCodec, labels: tuple[str, ...]) -> ImageCodec:
@@ -134,15 +140,15 @@ class _Reader:
         return {**self.codec.encode(path), "target": torch.tensor(target)}
 
 
-def _given(root: Path, names: list[str], part_of: Tensor, targets: Tensor, key: int) -> list[Tensor]:
-    """Training, validation and test samples, as their folders say."""
+def _given(root: Path, names: list[str], part_of: Tensor, targets: Tensor, held: float, key: int) -> list[Tensor]:
+    """Training, validation and test samples, as their folders say; no validation ones where none are held out."""
     parts = [(part_of == place).nonzero().flatten() for place in range(len(names))]
     for name, part in zip(names, parts, strict=True):
         if len(part) == 0:
             raise BadData(f"{root / name} holds no picture of a class that {root / 'train'} has")
-    if len(parts) == 2:
-        keep, held = split(len(parts[0]), (0.85, 0.15), key, classes=targets[parts[0]])
-        parts = [parts[0][keep], parts[0][held], parts[1]]
+    if len(parts) == 2 and held:
+        known, asked = split(len(parts[0]), (1 - held, held), key, classes=targets[parts[0]])
+        parts = [parts[0][known], parts[0][asked], parts[1]]
     return parts
 
 
