@@ -99,7 +99,7 @@ def main() -> None:
         with Memory() as memory:
             data = datasets.folder(folder, given.size, limit=0)
         seconds = time.perf_counter() - begin
-        files = sum(len(part) for part in (data.train, data.valid, data.test))
+        files = sum(len(part) for part in (data.train, data.valid, data.test) if part is not None)
         looked = {
             "pictures": files,
             "pictures_per_s": round(files / seconds, 1),
