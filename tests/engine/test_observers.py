@@ -2,12 +2,28 @@
 
 import io
 import json
+import math
 
 import pytest
 
 from descend.data import Loader
-from descend.engine import Best, EarlyStopping, Journal, Progress, Run, TensorBoard, evaluate, fit, screen, weights
+from descend.engine import (
+    Best,
+    EarlyStopping,
+    Journal,
+    Max,
+    Min,
+    Progress,
+    Run,
+    TensorBoard,
+    evaluate,
+    fit,
+    screen,
+    weights,
+)
+from descend.engine.evaluate import Evaluation
 from descend.engine.observers import Lines
+from descend.engine.observers.observer import Moment
 from descend.models import MLP
 from descend.optim import EMA, SGD
 from tests.engine.pages import Line, points
@@ -52,6 +68,25 @@ def test_the_best_model_is_kept_with_its_averaged_weights(tmp_path):
     kept.load_state_dict(weights(tmp_path / "run" / "model"))
     assert evaluate(kept, points(30)).scores["loss"] == pytest.approx(best.value)
     assert any(not tensor.equal(kept.state_dict()[name]) for name, tensor in task.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("goal", "scores", "kept"),
+    [
+        (Max("x"), [0.5, 0.9, 0.9, 0.8], 3),
+        (Max("x"), [0.0, 0.0], 2),
+        (Max("x"), [math.nan, 0.2, math.nan], 2),
+        (Min("x"), [0.3, 0.1, 0.1, 0.2], 3),
+    ],
+)
+def test_of_equal_scores_the_latest_is_kept(goal, scores, kept, tmp_path):
+    best, task = Best(), _task()
+    task.goal = goal
+    with Run.create(tmp_path / "run", {}) as run:
+        for step, score in enumerate(scores, 1):
+            best.after(Moment(task, run, step, 9, 1.0, 1.0, {}, evaluation=Evaluation({"x": score})))
+    assert best.step == kept
+    assert f"{best.value:.4g}" in (tmp_path / "run" / "model" / "README.md").read_text()
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):

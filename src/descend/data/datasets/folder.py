@@ -125,7 +125,8 @@ def _look(plain: ImageCodec, files: list[Path], labels: tuple[str, ...]) -> Imag
         pixels = plain.pixels(file).double().flatten(1)
         moments += torch.stack([pixels.mean(1), pixels.square().mean(1)]) / len(files)
     mean, square = moments
-    std = (square - mean.square()).clamp(min=1e-6).sqrt()
+    count = len(files) * plain.height * plain.width
+    std = ((square - mean.square()) * count / (count - 1)).clamp(min=1e-6).sqrt()
     return ImageCodec(plain.height, plain.width, plain.channels, tuple(mean.tolist()), tuple(std.tolist()), labels)
 
 

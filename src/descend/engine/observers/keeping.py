@@ -12,7 +12,9 @@ from descend.engine.predictor import Predictor
 
 
 class Best(Observer):
-    """Saves the predictor into the run's ``model/`` whenever the watched validation score is better than before.
+    """Saves the predictor into the run's ``model/`` whenever the watched validation score is as good as ever before.
+
+    Of equal scores the latest counts: few validation samples are soon all right, at a rate that has not yet fallen.
 
     Attributes:
         step: after how many steps the best was found; 0 before there is one.
@@ -29,7 +31,7 @@ class Best(Observer):
             return
         goal = moment.task.goal
         value = moment.evaluation.scores[goal.metric]
-        if goal.better(value, goal.worst if self.value is None else self.value):
+        if goal.better(value, goal.worst) and (self.value is None or not goal.better(self.value, value)):
             self.step, self.value = moment.step, value
             with moment.task.averaged():
                 Predictor(moment.task, self.codec).save(moment.run.folder / "model", scores=moment.evaluation.scores)
