@@ -10,6 +10,7 @@ from descend.data import (
     Batch,
     Colour,
     Compose,
+    Crop,
     CutMix,
     Cutout,
     Flip,
@@ -342,6 +343,30 @@ def test_boxes_move_with_what_is_in_them(augment):
         assert bottom - 2.5 * slack <= rows.max() + 1 <= bottom + slack
         assert (none[2] - none[0]) * (none[3] - none[1]) == 0
     assert not torch.equal(batch["boxes"], boxes)
+
+
+def test_pieces_come_from_everywhere_with_what_belongs_to_them():
+    n = 3000
+    x = torch.arange(5 * 6.0).view(1, 1, 5, 6).expand(n, -1, -1, -1)
+    boxes = torch.tensor([[[1.0, 1.0, 4.0, 3.0], [0.0, 0.0, 0.0, 0.0]]]).expand(n, 2, 4)
+    batch = Crop(4, 3)(Batch(x=x, target=x[:, 0].long(), boxes=boxes), keys(n))
+    assert torch.equal(batch["x"][:, 0], batch["target"].float())
+    corner = batch["target"][:, 0, 0]
+    top, left = corner // 6, corner % 6
+    for row in range(2):
+        for column in range(4):
+            own = (top == row) & (left == column)
+            assert abs(own.float().mean() - 1 / 8) < 4 * math.sqrt(7 / 64 / n)
+            piece = batch.tensors["x"][own]
+            assert torch.equal(piece, x[: len(piece), :, row : row + 4, column : column + 3])
+            limits = torch.tensor([3.0, 4.0, 3.0, 4.0])
+            moved = (boxes[0, 0] - torch.tensor([column, row, column, row])).clamp(min=0).minimum(limits)
+            assert (batch["boxes"][own, 0] == moved).all()
+    assert ((batch["boxes"][:, 1, 2:] - batch["boxes"][:, 1, :2]) == 0).all()
+    alone = Crop(4, 3)(Batch(x=x[:1]), keys(n)[17:18])["x"]
+    assert torch.equal(alone[0], batch["x"][17])
+    with pytest.raises(ValueError, match=r"Crop\(height=9, width=3\): the pictures have 5×6 pixels"):
+        Crop(9, 3)(Batch(x=x[:1]), keys(1))
 
 
 def test_boxes_are_cut_at_the_edge():

@@ -36,7 +36,7 @@ def _experiment(name: str, folder: Path):
         datasets.write_generated(folder / "orders.csv", rows=1500)
         return table(folder / "orders.csv", "late", seed=0)
     if name == "segment":
-        return segment(size=64, seed=0)
+        return segment(size=64, crop=48, seed=0)
     if name.startswith("vit"):
         return vit(stem={"patches": patches, "convolutions": convolutions}[name.partition("-")[2]], seed=0)
     return fashion({"mlp": mlp, "lenet": lenet, "resnet": resnet}[name.partition("-")[2]], seed=0)

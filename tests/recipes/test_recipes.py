@@ -88,7 +88,7 @@ def test_photos_may_all_be_learned_from(tmp_path):
 @pytest.mark.slow
 def test_membranes_are_found(tmp_path, real_data):
     """Better than calling all of it cell, which four of five pixels are."""
-    result = train(segment(128, (8, 16, 32), epochs=20, seed=0), tmp_path / "run")
+    result = train(segment(128, 96, (8, 16, 32), epochs=20, seed=0), tmp_path / "run")
     assert result.scores["test"]["accuracy"] > 0.8
     assert result.scores["test"]["dice"] > 0.5
     made = result.experiment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from descend.data import Compose, Flip, Light, Turn, datasets
+from descend.data import Compose, Crop, Flip, Light, Turn, datasets
 from descend.engine import Experiment, recipe
 from descend.models import UNet
 from descend.nn import GroupNorm
@@ -12,9 +12,9 @@ from descend.tasks import Segment
 
 @recipe
 def segment(
-    size: int = 256, widths: tuple[int, ...] = (24, 48, 96, 192), batch: int = 4, epochs: int = 150
+    size: int = 512, crop: int = 256, widths: tuple[int, ...] = (24, 48, 96, 192), batch: int = 4, epochs: int = 150
 ) -> Experiment:
-    """Find the membranes between cells in 24 electron micrographs; 6 are asked.
+    """Find the membranes between cells in 24 electron micrographs, by pieces of them; 6 are asked, whole.
 
     descend train segment
     """
@@ -26,6 +26,6 @@ def segment(
         data=data,
         batch=batch,
         epochs=epochs,
-        augment=Compose((Flip(), Turn(), Light(0.2, 0.3))),
-        every=60,
+        augment=Compose((Crop(crop, crop), Flip(), Turn(), Light(0.2, 0.3))),
+        every=100,
     )

@@ -4,13 +4,14 @@ into it, on its batch, too."""
 from descend.data.augment.augment import Augment, Compose, RandAugment
 from descend.data.augment.light import Colour, Cutout, Light
 from descend.data.augment.mixing import CutMix, Mixing, Mixup
-from descend.data.augment.moving import Affine, Flip, Moving, RandomCrop, Turn
+from descend.data.augment.moving import Affine, Crop, Flip, Moving, RandomCrop, Turn
 
 __all__ = [
     "Affine",
     "Augment",
     "Colour",
     "Compose",
+    "Crop",
     "CutMix",
     "Cutout",
     "Flip",

@@ -33,9 +33,9 @@ class Moving(Augment):
         if "target" in batch and batch["target"].shape[1:] == x.shape[2:]:
             moved["target"] = self.labels(batch["target"][:, None], keys)[:, 0]
         if "boxes" in batch:
-            height, width = x.shape[2:]
+            height, width = moved["x"].shape[2:]
             limits = batch["boxes"].new_tensor([width, height, width, height])
-            moved["boxes"] = self.boxes(batch["boxes"], keys, height, width).clamp(min=0).minimum(limits)
+            moved["boxes"] = self.boxes(batch["boxes"], keys, *x.shape[2:]).clamp(min=0).minimum(limits)
         return type(batch)({**batch, **moved})
 
     def labels(self, classes: Maps, keys: Keys) -> Maps:
@@ -109,6 +109,42 @@ class RandomCrop(Moving):
     def _shift(self, keys: Keys) -> tuple[Tensor, Tensor]:
         down, right = (whole(keys, draw, 2 * self.padding + 1) - self.padding for draw in (0, 1))
         return down, right
+
+
+@dataclass(frozen=True)
+class Crop(Moving):
+    """A piece of ``height`` × ``width`` pixels from anywhere, so that large pictures are learned from at their own
+    size.
+
+    Raises:
+        ValueError: a picture is smaller.
+    """
+
+    height: int
+    width: int
+
+    def apply(self, x: Maps, keys: Keys) -> Shaped[Tensor, "batch channels rows columns"]:
+        n, channels, height, width = x.shape
+        top, left = self._corner(keys, height, width)
+        rows = torch.arange(self.height, device=x.device) + top[:, None]
+        columns = torch.arange(self.width, device=x.device) + left[:, None]
+        places = (rows[:, :, None] * width + columns[:, None, :]).reshape(n, 1, -1)
+        pieces = x.flatten(2).gather(2, places.expand(-1, channels, -1))
+        return pieces.view(n, channels, self.height, self.width)
+
+    def labels(self, classes: Maps, keys: Keys) -> Shaped[Tensor, "batch channels rows columns"]:
+        return self.apply(classes, keys)
+
+    def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
+        top, left = self._corner(keys, height, width)
+        return boxes - torch.stack([left, top, left, top], 1)[:, None].to(boxes.dtype)
+
+    def _corner(self, keys: Keys, height: int, width: int) -> tuple[Tensor, Tensor]:
+        if height < self.height or width < self.width:
+            raise ValueError(
+                f"{self}: the pictures have {height}×{width} pixels: cut smaller pieces, or scale them up first"
+            )
+        return whole(keys, 0, height - self.height + 1), whole(keys, 1, width - self.width + 1)
 
 
 @dataclass(frozen=True)
