@@ -70,6 +70,35 @@ class Coarsest(nn.Module):
         return first + nn.functional.interpolate(second, first.shape[2:])
 
 
+class Finest(nn.Module):
+    """The first map of a backbone."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.backbone(x)[0]
+
+
+class Told(nn.Module):
+    """All that a detector says, place by place or query by query."""
+
+    def __init__(self, detector: nn.Module):
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, x: Tensor) -> Tensor:
+        said = self.detector(x)
+        if isinstance(said, models.Places):
+            return torch.cat([said.logits, said.edges, said.middle[:, :, None]], 2).to(x.dtype)
+        return torch.cat([said.logits, said.boxes], 3).movedim(0, 1).to(x.dtype)
+
+
+def backbone(after: tuple[int, ...]) -> models.Backbone:
+    return models.Backbone(models.ResNet(3, 5, (1, 1), (8, 16), blocks.GroupNorm(4)), after)
+
+
 class Around(nn.Module):
     """A branch around a linear map."""
 
@@ -226,10 +255,36 @@ CASES: dict[str, Case] = {
         (5,),
         random=True,
     ),
+    "Backbone": Case(lambda: Finest(backbone((0,))), PICTURE, (8, 16, 16), rebuilt=False),
+    "FCOS": Case(lambda: Told(models.FCOS(backbone((0, 1)), 2, 8, 1)), PICTURE, (320, 7), rebuilt=False),
+    "DETR": Case(
+        lambda: Told(models.DETR(backbone((1,)), 2, models.AnchoredQueries(2, 2, 8), None, 2, 1, 2, 12)),
+        PICTURE,
+        (2, 4, 7),
+        random=True,
+        rebuilt=False,
+    ),
+    "AnchoredQueries": Case(
+        lambda: Told(models.DETR(backbone((1,)), 2, models.AnchoredQueries(2, 2, 8), None, 2, 1, 2, 12, dropout=0.0)),
+        PICTURE,
+        (2, 4, 7),
+        rebuilt=False,
+    ),
     "OverTime": Case(
         lambda: models.OverTime(models.ResNet(3, 5, (1,), (8,), blocks.GroupNorm(4))), normal(3, 4, 8, 8), (5,)
     ),
     "Frozen": Case(lambda: models.Frozen(models.MLP(7, 16, out=3, dropout=0.2)), normal(7), (3,)),
+    "DnCNN": Case(lambda: models.DnCNN(3, 8, 4), PICTURE, (3, 16, 16), coupled=True),
+    "DnCNN folded": Case(lambda: models.DnCNN(3, 8, 4, blocks.GroupNorm(2), 2), normal(3, 9, 12), (3, 9, 12)),
+    "EDSR": Case(lambda: models.EDSR(3, 2, 8, 2), PICTURE, (3, 32, 32)),
+    "EDSR folded": Case(lambda: models.EDSR(3, 1, 8, 2, 2), normal(3, 9, 12), (3, 9, 12)),
+    "PatchCritic": Case(lambda: models.PatchCritic(3, (8, 12), blocks.GroupNorm(4)), PICTURE, (1, 4, 4)),
+    "Maps": Case(
+        lambda: models.Maps(models.Backbone(models.MobileNet(3, 5, (models.Stage(8),), 8, 16), (1,)), (0.5,), (0.25,)),
+        PICTURE,
+        (8, 8, 8),
+    ),
+    "Placed": Case(lambda: models.Placed(backbone((1,)), (3, 16, 16), 5), PICTURE, (5,), coupled=True, rebuilt=False),
     "TableNet": Case(lambda: models.TableNet(5, (4, 4), 3, hidden=(16, 8), members=4), row, (3,), random=True),
 }
 
@@ -237,6 +292,7 @@ DESCRIPTIONS = {
     *("He", "LeCun", "Orthogonal", "TruncatedNormal", "Xavier", "Norm", "Scheme"),
     *("Order", "PreNorm", "PostNorm", "Relation", "Stage", "Stem", "SmallStem", "PhotoStem"),
     *("Read", "ClassToken", "MeanToken"),
+    *("Queries", "LearnedQueries", "DenoisingQueries", "Answers", "Places", "Truth"),
 }
 """Classes that are no modules of their own: schemes of initialisation, descriptions of parts, and the bases; they have
 tests of their own, or are tried in what they are part of."""

@@ -81,3 +81,28 @@ def test_predict_answers_every_row_of_a_table(tmp_path, capsys, monkeypatch):
     Path("bad.csv").write_text("size\n3\n")
     assert main(["predict", "r", "bad.csv"]) == 3
     assert "kind" in capsys.readouterr().err
+
+
+def test_predict_writes_restored_pictures(tmp_path, capsys):
+    from PIL import Image
+
+    from descend.data import PhotoCodec
+    from descend.engine import Predictor
+    from descend.models import EDSR
+    from descend.optim import AdamW
+    from descend.tasks import Restore
+
+    Predictor(Restore(EDSR(1, 2, 4, 1), AdamW(1e-3)), PhotoCodec(1)).save(tmp_path / "model")
+    Image.effect_noise((40, 30), 60).save(tmp_path / "wide.png")
+    Image.effect_noise((20, 50), 60).save(tmp_path / "tall.png")
+    words = ["predict", str(tmp_path / "model"), str(tmp_path / "wide.png"), str(tmp_path / "tall.png")]
+    assert main([*words, "--out", str(tmp_path / "large")]) == 0
+    assert f"wide.png: width 80, height 60, png {tmp_path / 'large' / 'wide.png'}\n" in capsys.readouterr().out
+    assert Image.open(tmp_path / "large" / "tall.png").size == (40, 100)
+    assert main([*words, "--out", str(tmp_path / "large")]) == 2
+    assert "wide.png is there already: name another folder" in capsys.readouterr().err
+    assert main(words) == 0
+    assert " letters)" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert first["png"].startswith("iVBORw0KGgo")

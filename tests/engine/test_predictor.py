@@ -49,6 +49,35 @@ def test_a_task_travels_whole(tmp_path):
     assert "0.5" in (folder / "README.md").read_text()
 
 
+class Words(Codec):
+    """As many numbers as a word has letters."""
+
+    def encode(self, raw):
+        return {"x": torch.tensor([float(ord(letter)) for letter in raw])}
+
+    def decode(self, output):
+        return output.tolist()
+
+
+class Lengths(Task):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def predict(self, x):
+        self.seen.append(tuple(x.shape))
+        return x.mean(1)
+
+
+def test_examples_of_unlike_shapes_go_through_one_by_one():
+    predictor = Predictor(Lengths(), Words())
+    assert predictor.predict(["abc", "c", "aa"]) == [98, 99, 97]
+    assert predictor.predict(["ab", "bb"]) == [97.5, 98]
+    assert predictor.predict("bc") == 98.5
+    assert predictor.predict([]) == []
+    assert predictor.task.seen == [(1, 3), (1, 1), (1, 2), (2, 2), (1, 2)]
+
+
 def test_it_loads_in_a_fresh_process(tmp_path):
     task = _task().eval()
     folder = Predictor(task).save(tmp_path / "model")

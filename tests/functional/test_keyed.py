@@ -92,3 +92,25 @@ def test_normal_is_normal():
     assert values.mean().abs() < 0.03
     assert values.std() == pytest.approx(1, abs=0.03)
     assert (values.abs() < 1).float().mean() == pytest.approx(0.6827, abs=0.015)
+
+
+def test_many_normal_numbers_for_every_key():
+    keys = keyed.hashed(IDS[:200], 3)
+    values = keyed.normals(keys, 501)
+    assert values.shape == (200, 501)
+    assert values.isfinite().all()
+    assert values.mean().abs() < 0.015
+    assert values.std() == pytest.approx(1, abs=0.01)
+    assert (values.abs() < 1).float().mean() == pytest.approx(0.6827, abs=0.006)
+    assert values.flatten().unique().numel() > 0.99 * values.numel()  # float32 holds only so many
+    correlation = torch.corrcoef(values[:, :12].T) - torch.eye(12)  # the two of a pair, and those of unlike pairs
+    assert correlation.abs().max() < 0.3
+    between = torch.corrcoef(values[:12]) - torch.eye(12)
+    assert between.abs().max() < 0.2
+
+
+def test_a_key_draws_alike_in_any_batch_and_however_many():
+    keys = keyed.hashed(IDS[:50], 3)
+    values = keyed.normals(keys, 30)
+    assert torch.equal(keyed.normals(keys[7:9], 30), values[7:9])
+    assert torch.equal(keyed.normals(keys, 7), values[:, :7])

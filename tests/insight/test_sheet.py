@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from descend.data import ImageCodec, MaskCodec, Tensors
+from descend.data import ImageCodec, MaskCodec, Noise, PhotoCodec, Tensors, datasets
 from descend.engine import Task
 from descend.insight import report, sheet
 from tests.insight import runs
@@ -53,6 +53,22 @@ def test_masks_are_drawn_over_their_picture(tmp_path):
     assert (truth[:, 3:] != plain[:, 3:]).any(2).all()
     assert (found[:, 3:] == plain[:, 3:]).all()
     assert (found[:, :3] == truth[:, 3:]).all()
+
+
+class Halved(Task):
+    """Answers half of what it sees."""
+
+    def predict(self, x):
+        return x / 2
+
+
+def test_photos_of_unlike_sizes_are_drawn_one_by_one(tmp_path):
+    sizes = ((160, 170), (151, 200), (200, 151))
+    photos = {str(size): torch.full((1, *size), 200).to(torch.uint8) for size in sizes}
+    path = sheet(Halved(), PhotoCodec(1), datasets.Photos(photos, Noise(0.0)), tmp_path / "sheet.png")
+    whole = np.asarray(Image.open(path)).astype(int)
+    assert whole.shape == (2 * 158 + 8, 2 * 466 + 8, 3)
+    assert sorted(np.unique(whole).tolist()) == [100, 200, 255]
 
 
 def test_what_has_no_picture_has_no_sheet(tmp_path):

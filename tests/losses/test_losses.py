@@ -61,6 +61,22 @@ def _quantiles(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
     return prediction, target[:, :, 0]
 
 
+def _classed(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    return torch.randn(n, 5, generator=g, dtype=torch.float64), torch.randint(4, (n,), generator=g)
+
+
+def _near(centres: Tensor) -> Callable[[int, torch.Generator], tuple[Tensor, ...]]:
+    """Embeddings near a centre and opposite to one, so that every angle comes."""
+
+    def made(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+        noise, target = _classed(n, g)
+        sign = torch.where(torch.arange(n) % 3 == 0, -2.0, 2.0)[:, None]
+        return sign * centres[target] + noise, target
+
+    return made
+
+
+CENTRES = torch.randn(4, 5, generator=keyed.generator(8), dtype=torch.float64)
 WEIGHT = torch.tensor([0.2, 1.0, 3.0, 0.0], dtype=torch.float64)
 CASES = {
     "cross_entropy": Case("cross_entropy", _logits()),
@@ -88,10 +104,13 @@ CASES = {
     "quantile": Case("quantile", _quantiles, {"quantiles": (0.1, 0.5, 0.95)}),
     "cosine": Case("cosine", _numbers(5)),
     "triplet": Case("triplet", _numbers(5, count=3), {"margin": 0.5}),
+    "semi_hard_triplet": Case("semi_hard_triplet", _classed, {"margin": 0.5}),
+    "arcface": Case("arcface", _near(CENTRES), {"centres": CENTRES, "scale": 8.0}),
+    "arcface, wide": Case("arcface", _near(CENTRES), {"centres": CENTRES, "scale": 8.0, "margin": 1.5}),
     "contrastive": Case("contrastive", _pairs, {"margin": 0.6}),
     "info_nce": Case("info_nce", _numbers(5), {"temperature": 0.5}),
 }
-COUPLED = {"dice", "info_nce"}
+COUPLED = {"dice", "info_nce", "semi_hard_triplet"}
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
@@ -119,7 +138,7 @@ def test_value_and_gradient_are_the_formulas(case):
     expected.backward()
     assert one[0].grad.abs().sum() > 0
     # torch's triplet loss adds 1e-6 to every difference, so that a distance of 0 has a slope
-    torch.testing.assert_close(one[0].grad, other[0].grad, rtol=1e-5, atol=1e-6 if case.name == "triplet" else 1e-9)
+    torch.testing.assert_close(one[0].grad, other[0].grad, rtol=1e-5, atol=1e-6 if "triplet" in case.name else 1e-9)
 
 
 @every
@@ -212,6 +231,41 @@ def test_quantiles_are_found():
     assert prediction.tolist() == pytest.approx([target[int(999 * one)].item() for one in q], abs=0.03)
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.5, 2.0])
+def test_arcface_falls_with_the_angle_all_the_way(margin):
+    """The own logit knows no way back: from 0 to π it asks for a smaller angle."""
+    angle = torch.linspace(0.01, torch.pi - 0.01, 200, dtype=torch.float64)
+    embedding, centres = torch.stack([angle.cos(), angle.sin()], 1), torch.tensor([[1.0, 0.0], [0.0, 1.0]]).double()
+    target = torch.zeros(1, dtype=torch.int64)
+    lost = torch.stack([losses.arcface(one[None], target, centres, margin, 4.0).value() for one in embedding])
+    own = 4 * embedding @ centres[1] - torch.log(torch.expm1(lost))  # of two logits, the one that the loss leaves
+    assert (own.diff() < 0).all()
+
+
+def test_arcface_moves_its_centres():
+    embedding, target = _near(CENTRES)(9, keyed.generator(2))
+    one, other = CENTRES.clone().requires_grad_(), CENTRES.clone().requires_grad_()
+    losses.arcface(embedding, target, one, scale=8.0).value().backward()
+    reference.arcface(embedding, target, other, scale=8.0).backward()
+    torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_arcface_without_a_margin_is_cross_entropy_of_cosines():
+    embedding, target = _near(CENTRES)(9, keyed.generator(2))
+    rows, places = (torch.nn.functional.normalize(each, dim=1) for each in (embedding, CENTRES))
+    expected = losses.cross_entropy(5 * rows @ places.T, target).value()
+    torch.testing.assert_close(losses.arcface(5 * embedding, target, 3 * CENTRES, 0.0, 5.0).value(), expected)
+
+
+def test_a_batch_without_pairs_teaches_no_triplet():
+    embedding = torch.randn(4, 3, requires_grad=True)
+    for target in (torch.arange(4), torch.zeros(4).long()):
+        value = losses.semi_hard_triplet(embedding, target).value()
+        value.backward()
+        assert value.item() == 0
+        assert embedding.grad.abs().sum() == 0
+
+
 ONE, COLUMN = torch.randn(6), torch.randn(6, 1)
 WRONG = {
     "mse": (lambda: losses.mse(ONE, COLUMN), r"prediction \(6,\) and target \(6, 1\) .*view_as\(prediction\)"),
@@ -224,6 +278,14 @@ WRONG = {
     "cosine": (lambda: losses.cosine(torch.randn(6, 3), torch.randn(1, 3)), "must have the same shape"),
     "info_nce": (lambda: losses.info_nce(torch.randn(6, 3), torch.randn(5, 3)), "must have the same shape"),
     "triplet": (lambda: losses.triplet(*torch.randn(2, 6, 3), torch.randn(1, 3)), "must have the same shape"),
+    "semi_hard_triplet": (
+        lambda: losses.semi_hard_triplet(torch.randn(6, 3), torch.zeros(6, 1).long()),
+        r"one class number for each of 6, not \(6, 1\)",
+    ),
+    "arcface": (
+        lambda: losses.arcface(torch.randn(6, 3), torch.zeros(5).long(), torch.randn(4, 3)),
+        r"at each of \(6,\), not \(5,\)",
+    ),
     "contrastive": (
         lambda: losses.contrastive(*torch.randn(2, 6, 3), torch.ones(6, 1)),
         r"pairs .*\[6\], not \[6, 1\]",

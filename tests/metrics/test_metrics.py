@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from descend.functional import Mean
-from descend.metrics import Accuracy, Confusion, Dice, IoU, MeanLoss
+from descend.functional import Mean, keyed
+from descend.metrics import PSNR, SSIM, Accuracy, Confusion, Dice, IoU, MeanLoss
 
 
 def test_the_mean_loss_keeps_counts_apart_for_any_batch_size():
@@ -50,3 +50,37 @@ def test_overlaps_of_places():
     assert accuracy == pytest.approx(8 / 11)
     assert dice == pytest.approx((2 * 2 / (3 + 3) + 2 * 1 / (2 + 1)) / 2)
     assert iou == pytest.approx((5 / 8 + 2 / 4 + 1 / 2) / 3)
+
+
+def restored(n, channels, height=23, width=31):
+    target = torch.rand(n, channels, height, width, generator=keyed.generator(1))
+    smooth = torch.nn.functional.avg_pool2d(target, 5, 1, 2)
+    return smooth + 0.05 * torch.randn(smooth.shape, generator=keyed.generator(2)), smooth
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_nearness_of_pictures_is_scikit_images(channels):
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    outputs, target = restored(5, channels)
+    psnr, ssim = PSNR(), SSIM()
+    with torch.autocast("cpu", torch.bfloat16):
+        for rows in (slice(0, 2), slice(2, 5)):
+            psnr.update(outputs[rows], target[rows])
+            ssim.update(outputs[rows], target[rows])
+    pairs = [(one.double().numpy(), other.double().numpy()) for one, other in zip(target, outputs, strict=True)]
+    how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0, "data_range": 1.0}
+    expected = sum(peak_signal_noise_ratio(*pair, data_range=1.0) for pair in pairs) / 5
+    assert psnr.compute() == pytest.approx(expected, abs=1e-4)
+    assert ssim.compute() == pytest.approx(sum(structural_similarity(*pair, **how) for pair in pairs) / 5, abs=1e-5)
+
+
+def test_a_picture_without_error_and_one_without_a_window():
+    _, target = restored(2, 1)
+    psnr, ssim = PSNR(), SSIM()
+    psnr.update(target, target)
+    ssim.update(target, target)
+    assert psnr.compute() == pytest.approx(100)
+    assert ssim.compute() == pytest.approx(1)
+    with pytest.raises(ValueError, match="windows of 11×11, and a picture has 31×10: give larger ones"):
+        ssim.update(target[:, :, :10], target[:, :, :10])

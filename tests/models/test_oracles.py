@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from descend.functional import keyed
-from descend.models import ClassToken, ConvNeXt, PhotoStem, ResNet, ViT
+from descend.functional.boxes import corners
+from descend.models import DETR, Backbone, ClassToken, ConvNeXt, LearnedQueries, PhotoStem, ResNet, ViT
 from descend.nn import LayerNorm, LearnedGrid, PatchEmbed, PreNorm
+from descend.tasks import Sets
 
 transformers = pytest.importorskip("transformers", exc_type=ModuleNotFoundError)
 pytestmark = pytest.mark.slow
@@ -152,3 +154,87 @@ def test_convnext():
                 block.factor.copy_(layer.layer_scale_parameter)
     load(pairs)
     agree(ours, theirs, pictures(2, 3, 32, 48), pairs)
+
+
+def _detr():
+    """Theirs, ours, and the pairs of modules that hold the same weights."""
+    body = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", out_features=["stage2"]
+    )
+    config = transformers.DetrConfig(
+        use_timm_backbone=False,
+        backbone=None,
+        use_pretrained_backbone=False,
+        backbone_config=body,
+        d_model=16,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=24,
+        decoder_ffn_dim=24,
+        num_queries=7,
+        num_labels=4,
+    )
+    theirs = shaken(transformers.DetrForObjectDetection(config)).eval()
+    network = ResNet(3, 1, (1, 1), (8, 16), first=PhotoStem())
+    ours = DETR(Backbone(network, (1,)), 4, LearnedQueries(7, 16), None, 2, 2, 2, 24).double().eval()
+    detr, resnet = theirs.model, theirs.model.backbone.model
+    pairs = [
+        (ours.project, detr.input_projection),
+        (ours.norm, detr.decoder.layernorm),
+        (ours.label, theirs.class_labels_classifier),
+        *zip(ours.box[::2], theirs.bbox_predictor.layers, strict=True),
+    ]
+    for mine, other in zip([*ours.reading, *ours.answering], [*detr.encoder.layers, *detr.decoder.layers], strict=True):
+        norms = [other.self_attn_layer_norm, getattr(other, "encoder_attn_layer_norm", None), other.final_layer_norm]
+        pairs += zip([branch.normalise for branch in mine.branches], [n for n in norms if n], strict=True)
+        pairs += [(mine.feed[0], other.mlp.fc1), (mine.feed[2], other.mlp.fc2)]
+        both = [(mine.attention, other.self_attn), (mine.cross, getattr(other, "encoder_attn", None))]
+        for one, attention in [each for each in both if each[1] is not None]:
+            pairs += [(one.query, attention.q_proj), (one.out, attention.o_proj)]
+            with torch.no_grad():
+                for name in ("weight", "bias"):
+                    halves = [getattr(getattr(attention, part), name) for part in ("k_proj", "v_proj")]
+                    getattr(one.key_value, name).copy_(torch.cat(halves))
+    load(pairs)
+    # Their batch norm is frozen and counts no batches.
+    layers = [layer for stage in resnet.encoder.stages for layer in stage.layers]
+    convolutions = [(network.stem[0], resnet.embedder.embedder)]
+    for mine, other in zip(network.stages, layers, strict=True):
+        convolutions += zip(mine.body, other.layer, strict=True)
+        convolutions += [] if mine.shortcut is None else [(mine.shortcut, other.shortcut)]
+    for mine, other in convolutions:
+        mine[0].load_state_dict(other.convolution.state_dict())
+        mine[1].load_state_dict(other.normalization.state_dict(), strict=False)
+    with torch.no_grad():
+        ours.queries.table.copy_(detr.query_position_embeddings.weight)
+    return ours, theirs, pairs
+
+
+def test_detr():
+    """Logits, boxes, the matching's loss, and the gradients of picture and weights."""
+    ours, theirs, pairs = _detr()
+    x = pictures(2, 3, 64, 96).requires_grad_()
+    middles = torch.rand(2, 3, 4, generator=keyed.generator(6), dtype=torch.float64) * 0.4 + 0.2
+    target = torch.tensor([[3, 0, 1], [2, -1, -1]])
+    boxes = corners(middles) * torch.tensor([96.0, 64, 96, 64], dtype=torch.float64)
+    labels = [
+        {"class_labels": own[own >= 0], "boxes": box[own >= 0]} for own, box in zip(target, middles, strict=True)
+    ]
+    mine = ours(x)
+    torch.set_default_dtype(torch.float64)  # their loss weighs classes by numbers of that type
+    try:
+        other = theirs(x, labels=labels)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(mine.logits[-1], other.logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mine.boxes[-1], other.pred_boxes, rtol=1e-5, atol=1e-5)
+    terms = Sets(layers=False).loss(mine, boxes, target, (64, 96))
+    loss = sum(term.value() for term in terms.values())
+    torch.testing.assert_close(loss, other.loss, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(terms["overlap"].value(), 2 * other.loss_dict["loss_giou"], rtol=1e-5, atol=1e-5)
+    leaves = [[p for pair in pairs for p in pair[side].parameters()] for side in (0, 1)]
+    found = [torch.autograd.grad(value, [x, *own]) for value, own in zip((loss, other.loss), leaves, strict=True)]
+    for one, their in zip(*found, strict=True):
+        torch.testing.assert_close(one, their, rtol=1e-4, atol=1e-5)

@@ -11,9 +11,13 @@ import pytest
 
 from descend.data import datasets
 from descend.engine import Observer, fit, load
+from descend.recipes.denoise import denoise
+from descend.recipes.detect import dense, detect, detr, scratch
 from descend.recipes.digits import digits
+from descend.recipes.faces import faces
 from descend.recipes.fashion import fashion, lenet, mlp, resnet
 from descend.recipes.segment import segment
+from descend.recipes.superres import superres
 from descend.recipes.table import table
 from descend.recipes.vit import convolutions, patches, vit
 
@@ -37,6 +41,14 @@ def _experiment(name: str, folder: Path):
         return table(folder / "orders.csv", "late", seed=0)
     if name == "segment":
         return segment(size=64, crop=48, seed=0)
+    if name == "denoise":
+        return denoise(depth=6, seed=0)
+    if name == "superres":
+        return superres(depth=2, seed=0)
+    if name == "faces":
+        return faces(seed=0)
+    if name.startswith("detect"):
+        return detect({"dense": dense, "detr": detr}[name.partition("-")[2]], scratch, batch=4, workers=0, seed=0)
     if name.startswith("vit"):
         return vit(stem={"patches": patches, "convolutions": convolutions}[name.partition("-")[2]], seed=0)
     return fashion({"mlp": mlp, "lenet": lenet, "resnet": resnet}[name.partition("-")[2]], seed=0)
@@ -49,7 +61,7 @@ def _curve(name: str, folder: Path) -> list[float]:
 
 
 NAMES = ["digits", "table", "fashion-mlp", "fashion-lenet", "fashion-resnet"]
-NAMES += ["vit-patches", "vit-convolutions", "segment"]
+NAMES += ["vit-patches", "vit-convolutions", "segment", "denoise", "superres", "faces", "detect-dense", "detect-detr"]
 
 
 @pytest.mark.slow

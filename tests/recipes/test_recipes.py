@@ -1,24 +1,31 @@
 """Every recipe reaches a score on real data in seconds, travels, and answers."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from descend.data import BadData
+from descend.data import BadData, Noise, datasets
+from descend.data.datasets.people import ORL
 from descend.data.datasets.table import read_table
 from descend.engine import Compute, load, train
 from descend.insight import report, sheet
 from descend.recipes.cifar10 import airbench, cifar10
 from descend.recipes.cifar10 import resnet as cifar_resnet
+from descend.recipes.denoise import denoise
+from descend.recipes.detect import anchored, dense, detect, detr
 from descend.recipes.digits import digits
+from descend.recipes.faces import faces
 from descend.recipes.fashion import fashion, lenet, resnet
 from descend.recipes.photos import IMAGENET, photos
 from descend.recipes.segment import segment
+from descend.recipes.superres import sharp, superres
 from descend.recipes.table import table
 from descend.recipes.vit import convolutions, patches, vit
+from descend.tasks import alike
 
 HOME = Path(__file__).parents[2]
 
@@ -97,9 +104,75 @@ def test_membranes_are_found(tmp_path, real_data):
 
 
 @pytest.mark.slow
-def test_a_table_of_classes_answers_rows(tmp_path):
-    from descend.data import datasets
+@pytest.mark.parametrize("model", [dense, detr])
+def test_detectors_learn_and_answer(model, tmp_path, real_data):
+    """That boxes are found takes minutes; here the loss falls, the report shows them, and a photo is answered."""
+    from descend.engine import Observer
 
+    class Losses(Observer):
+        def __init__(self):
+            self.seen = []
+
+        def after(self, moment):
+            self.seen.append(moment.metrics["loss"].item())
+
+    losses = Losses()
+    experiment = detect(model, queries=anchored, batch=4, workers=0, seed=0)
+    result = train(experiment, tmp_path / "run", steps=30, observers=[losses])
+    assert sum(losses.seen[-5:]) < 0.8 * sum(losses.seen[:5])
+    assert 0 <= result.scores["test"]["map50"] <= 1
+    assert set(result.scores["by_class"]["ap50"]) == set(experiment.codec.labels)
+    assert set(load(result.folder).predict(HOME / "examples" / "seven.png")) == {"boxes"}
+
+
+@pytest.mark.slow
+def test_faces_tells_strangers_apart(tmp_path, real_data):
+    """Chance is 0.5. Who was learned is named, and two pictures of a stranger are more alike than two strangers'."""
+    result = train(faces(epochs=3, seed=0), tmp_path / "run")
+    assert result.scores["test"]["eer"] < 0.2
+    assert result.scores["test"]["rank1"] > 0.85
+    made, predictor = result.experiment, load(result.folder)
+    with zipfile.ZipFile(ORL.find()) as archive:
+        first, second, other = (
+            archive.read(f"att_faces/{name}/{number}.pgm")
+            for name, number in ((made.codec.labels[0], 1), (made.codec.labels[0], 2), (made.codec.others[-1], 1))
+        )
+    assert predictor.predict(first)["label"] == made.codec.labels[0]
+    assert alike(predictor, first, second)["similarity"] > alike(predictor, first, other)["similarity"]
+    with Image.open(sheet(made.task, made.codec, made.test, tmp_path / "sheet.png")) as drawn:
+        assert drawn.width > 200
+
+
+@pytest.mark.slow
+def test_denoise_learns(tmp_path, real_data):
+    """20.4 dB is the noise itself."""
+    experiment = denoise(width=16, depth=5, patch=32, batch=16, steps=300, seed=0)
+    experiment.data.test = datasets.Photos(dict(list(experiment.data.test.pictures.items())[:4]), Noise(25))
+    result = train(experiment, tmp_path / "run")
+    assert result.scores["test"]["psnr"] > 25
+    answer = load(result.folder).predict(HOME / "examples" / "seven.png")
+    assert {"width", "height", "png"} == set(answer)
+
+
+@pytest.mark.slow
+def test_superres_is_better_than_bicubic(tmp_path, real_data):
+    """33.65 dB are the cubic curves' own."""
+    result = train(superres(width=24, depth=3, patch=32, steps=150, seed=0), tmp_path / "run")
+    assert result.scores["test"]["psnr"] > 34.2
+    made = result.experiment
+    sheet(made.task, made.codec, made.test, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_superres_plays_against_a_critic(tmp_path, real_data):
+    result = train(superres(sharp, width=16, depth=2, patch=32, batch=8, steps=40, seed=0), tmp_path / "run")
+    assert result.scores["test"]["psnr"] > 30
+    assert load(result.folder).predict(HOME / "examples" / "seven.png")["width"] > 0
+
+
+@pytest.mark.slow
+def test_a_table_of_classes_answers_rows(tmp_path):
     datasets.write_generated(tmp_path / "orders.csv", rows=4000)
     result = train(table(tmp_path / "orders.csv", "late", seed=0), tmp_path / "run", steps=800)
     assert result.scores["test"]["accuracy"] > 0.75

@@ -143,6 +143,38 @@ def triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 
     return torch.stack(values).mean()
 
 
+def semi_hard_triplet(embedding: Tensor, target: Tensor, margin: float = 0.2) -> Tensor:
+    """Schroff et al. 2015, section 3.2, over every pair of one class."""
+    values, labels = [], target.tolist()
+    for a, x in enumerate(embedding):
+        away = [_distance(x, z) if labels[k] != labels[a] else None for k, z in enumerate(embedding)]
+        others = [k for k in range(len(embedding)) if away[k] is not None]
+        for p, y in enumerate(embedding):
+            if p == a or labels[p] != labels[a] or not others:
+                continue
+            farther = [k for k in others if away[k] > _distance(x, y)]
+            n = min(farther, key=lambda k: away[k]) if farther else max(others, key=lambda k: away[k])
+            value = _distance(x, y) - away[n] + margin
+            values.append(value if value > 0 else value * 0)
+    return torch.stack(values).mean()
+
+
+def arcface(
+    embedding: Tensor, target: Tensor, centres: Tensor, margin: float = 0.5, scale: float = 64.0
+) -> Tensor:
+    """Deng et al. 2019, eq. 3, with the angles themselves."""
+    values = []
+    for x, y in zip(embedding, target.tolist(), strict=True):
+        logits = []
+        for k, centre in enumerate(centres):
+            angle = torch.acos((x @ centre) / ((x @ x) * (centre @ centre)).sqrt())
+            if k == y:
+                angle = angle + margin
+            logits.append(scale * (torch.cos(angle) if angle <= math.pi else -2 - torch.cos(angle)))
+        values.append(-torch.log(_softmax(torch.stack(logits))[y]))
+    return torch.stack(values).mean()
+
+
 def contrastive(a: Tensor, b: Tensor, alike: Tensor, margin: float = 1.0) -> Tensor:
     """Hadsell et al. 2006, eq. 4, with Y = 1 - alike."""
     values = []

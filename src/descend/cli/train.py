@@ -178,6 +178,8 @@ def _said(folder: Path, scores: Mapping[str, Any]) -> str:
     if split:
         at = f"the best of validation, step {scores['best']['step']:,}" if "valid" in scores else "the last step"
         lines.append(f"{metric} {scores[split][metric]:.4g} on the {split} split ({at})")
+    for name, values in (scores.get("by_class") or {}).items():
+        lines.append(f"{name}: {', '.join(f'{label} {value:.4g}' for label, value in values.items())}")
     speed = f", {scores['samples_per_s']:,.0f} samples/s" if scores.get("samples_per_s") else ""
     lines += [
         f"{scores['seconds']['total']:.1f} s{speed}, {scores['parameters']:,} parameters",

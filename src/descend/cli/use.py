@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from descend.cli.wrong import Wrong
 
 TABLES = {".csv", ".tsv", ".parquet", ".pq"}
 """Files that hold one example a row."""
+LONGEST = 200
+"""Letters of one thing in a line for a person."""
 TOGETHER = 256
 """Examples that go through the network at once."""
 
@@ -68,6 +71,8 @@ class Predicting:
     """Pictures, or tables (.csv, .tsv, .parquet) with one example a row."""
     json: bool = False
     """Print one JSON object a line, for machines."""
+    out: Path | None = None
+    """Folder that pictures among the answers are written to."""
 
 
 def predict(words: Sequence[str]) -> None:
@@ -86,6 +91,8 @@ def predict(words: Sequence[str]) -> None:
     examples = (example for file in form.files for example in _examples(file))
     while part := list(islice(examples, TOGETHER)):
         for (name, _), answer in zip(part, predictor.predict([raw for _, raw in part]), strict=True):
+            if form.out is not None and "png" in answer:
+                answer["png"] = _written(answer["png"], form.out / f"{Path(name).stem}.png")
             print(json.dumps({"input": name, **answer}) if form.json else f"{name}: {_said(answer)}", flush=True)
 
 
@@ -103,9 +110,29 @@ def _examples(file: Path) -> Iterator[tuple[str, Any]]:
         yield f"{file}:{number}", dict(zip(columns, row, strict=True))
 
 
+def _written(content: str, path: Path) -> str:
+    """Where a picture lies now that came as base64."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as file:
+            file.write(base64.b64decode(content))
+    except FileExistsError:
+        raise Wrong(f"{path} is there already: name another folder, --out FOLDER") from None
+    return str(path)
+
+
 def _said(answer: Mapping[str, Any]) -> str:
     if "label" in answer and "confidence" in answer:
         return f"{answer['label']} ({answer['confidence']:.1%})"
-    return ", ".join(
-        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}" for name, value in answer.items()
-    )
+    if "boxes" in answer:
+        return "; ".join(map(_boxed, answer["boxes"])) or "nothing found"
+    return ", ".join(f"{name} {_short(value)}" for name, value in answer.items())
+
+
+def _boxed(found: Mapping[str, Any]) -> str:
+    return f"{found['label']} ({found['confidence']:.1%}) at {', '.join(f'{edge:g}' for edge in found['box'])}"
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:20]}… ({len(text):,} letters)"

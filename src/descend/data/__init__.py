@@ -9,20 +9,37 @@ from descend.data.augment import (
     Crop,
     CutMix,
     Cutout,
+    Damage,
+    Downscale,
     Flip,
+    Hole,
     Light,
     Mixing,
     Mixup,
     Moving,
+    Noise,
     RandAugment,
     RandomCrop,
     Turn,
 )
 from descend.data.batch import Batch
-from descend.data.codecs import Category, Codec, Column, Date, ImageCodec, MaskCodec, Number, TableCodec
+from descend.data.codecs import (
+    BoxCodec,
+    Category,
+    Codec,
+    Column,
+    Date,
+    EmbedCodec,
+    ImageCodec,
+    MaskCodec,
+    Number,
+    PhotoCodec,
+    TableCodec,
+)
 from descend.data.data import Data, Files, Tensors
 from descend.data.errors import BadData
 from descend.data.loader import Loader
+from descend.data.order import Together
 from descend.data.replay import Actor, Environment, Replay
 from descend.data.splits import Splits, split
 from descend.data.stream import Stream, Zip
@@ -33,6 +50,7 @@ __all__ = [
     "Augment",
     "BadData",
     "Batch",
+    "BoxCodec",
     "Category",
     "Codec",
     "Colour",
@@ -41,11 +59,15 @@ __all__ = [
     "Crop",
     "CutMix",
     "Cutout",
+    "Damage",
     "Data",
     "Date",
+    "Downscale",
+    "EmbedCodec",
     "Environment",
     "Files",
     "Flip",
+    "Hole",
     "ImageCodec",
     "Light",
     "Loader",
@@ -53,7 +75,9 @@ __all__ = [
     "Mixing",
     "Mixup",
     "Moving",
+    "Noise",
     "Number",
+    "PhotoCodec",
     "RandAugment",
     "RandomCrop",
     "Replay",
@@ -61,6 +85,7 @@ __all__ = [
     "Stream",
     "TableCodec",
     "Tensors",
+    "Together",
     "Turn",
     "Zip",
     "datasets",

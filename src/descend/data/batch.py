@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-RESERVED = ("target", "index")
+RESERVED = ("target", "boxes", "index")
 """Names that are no network's input: what is to be learned, and the samples' ids."""
 
 
 class Batch(Mapping[str, Any]):
     """A mapping of tensors with one first axis; ``len`` is the number of samples, not of names.
 
-    ``target`` and ``index`` (the samples' ids) are kept apart from `inputs`, which a task's forward takes by name.
+    ``target``, ``boxes`` and ``index`` (the samples' ids) are kept apart from `inputs`, which a task's forward takes by
+    name.
     Subclasses whose tensors are not one row a sample (graphs, boxes) override ``__len__`` and ``split``.
     """
 

@@ -17,7 +17,13 @@ from descend.data.errors import BadData
 
 
 class Data(ABC):
-    """Samples 0 … len-1, each a row of named tensors."""
+    """Samples 0 … len-1, each a row of named tensors.
+
+    Attributes:
+        alike: whether all have one shape; where they have not, a batch of several cannot be gathered.
+    """
+
+    alike: bool = True
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -33,6 +39,14 @@ class Data(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of all that is in it, 16 hexadecimal digits."""
+
+    def targets(self) -> Int[Tensor, "n"]:
+        """The class number of every sample, without reading any.
+
+        Raises:
+            ValueError: samples have none, or it is known only once they are read.
+        """
+        raise ValueError(f"{type(self).__name__} of {len(self)} samples have no class numbers that could be told")
 
     def name(self, number: int) -> str:
         """What an error message calls the sample of this number."""
@@ -65,6 +79,12 @@ class Tensors(Data):
 
     def gather(self, index: Int[Tensor, "batch"]) -> Batch:
         return Batch({name: tensor.index_select(0, index.to(tensor.device)) for name, tensor in self.tensors.items()})
+
+    def targets(self) -> Int[Tensor, "n"]:
+        target = self.tensors.get("target")
+        if target is None or target.ndim != 1 or target.is_floating_point():
+            raise ValueError(f"these samples of {', '.join(self.tensors)} have no class numbers as their target")
+        return target
 
     def to(self, device: torch.device | str) -> Tensors:
         moved = Tensors.__new__(Tensors)  # checked already
@@ -115,6 +135,11 @@ class Files(Data):
             for name, tensor in sample.items():
                 rows[name][row] = tensor
         return Batch(rows)
+
+    def targets(self) -> Int[Tensor, "n"]:
+        if not all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int) for item in self.items):
+            raise ValueError("the classes of these files are not known before they are read: give items (path, class)")
+        return torch.tensor([item[1] for item in self.items])
 
     def in_memory(self, limit: float | None = None) -> Data:
         """The same samples read once and held, if they take at most ``limit`` bytes (a quarter of the free memory, if

@@ -12,7 +12,7 @@ from torch import Tensor
 from descend.data.batch import Batch
 from descend.data.data import Data, Tensors
 from descend.data.errors import BadData
-from descend.data.order import Order
+from descend.data.order import Order, Together
 from descend.data.stream import Stream
 from descend.data.workers import WorkerDied, Workers
 from descend.functional import keyed
@@ -30,7 +30,7 @@ class Loader(Stream):
     Args:
         data: the samples.
         batch: samples a global batch, 1 or more.
-        shuffle: a new order every epoch; else the data's own.
+        shuffle: a new order every epoch, drawn alike from all or as `Together` draws it; else the data's own.
         augment: ``augment(batch, keys)`` with one 64-bit key a sample.
         workers: processes that read files ahead, in step order; 0 reads when asked. Data in memory needs none.
 
@@ -38,7 +38,14 @@ class Loader(Stream):
         BadData: a file cannot be read; or reading one batch killed its worker twice, naming the step and the files.
     """
 
-    def __init__(self, data: Data, batch: int, shuffle: bool = True, augment: Augment | None = None, workers: int = 0):
+    def __init__(
+        self,
+        data: Data,
+        batch: int,
+        shuffle: bool | Together = True,
+        augment: Augment | None = None,
+        workers: int = 0,
+    ):
         if batch < 1:
             raise ValueError(f"batch is {batch}: give 1 sample or more")
         if workers < 0:

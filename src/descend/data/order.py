@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from descend.functional import keyed
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """A shuffle in which samples of a class come some at a time, so that a batch holds pairs of one class even where
+    classes are many (Schroff et al. 2015, section 3.2).
+
+    >>> Loader(data.train, 64, shuffle=Together(data.train.targets(), each=4))
+
+    Every sample still comes once an epoch; what a class has beyond whole groups comes in a smaller one.
+
+    Args:
+        target: the samples' classes.
+        each: samples of a class behind one another, 2 or more.
+    """
+
+    target: Int[Tensor, "n"]
+    each: int = 4
+
+    def __post_init__(self) -> None:
+        if self.each < 2:
+            raise ValueError(f"Together: each is {self.each}; give 2 or more samples of a class, or shuffle=True")
+
+    def __call__(self, *keys: int) -> Int[Tensor, "n"]:
+        """An order that depends on the keys alone."""
+        order = keyed.permutation(len(self.target), *keys)
+        order = order[self.target[order].argsort(stable=True)]  # class by class, each in an order of its own
+        counts = self.target[order].unique_consecutive(return_counts=True)[1]
+        place = torch.arange(len(order)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+        group = (place % self.each == 0).cumsum(0) - 1
+        turn = keyed.permutation(int(group[-1]) + 1, *keys, self.each)
+        return order[turn[group].argsort(stable=True)]
 
 
 class Order:
@@ -17,11 +51,11 @@ class Order:
     Args:
         n: samples in all.
         batch: samples a batch.
-        shuffle: a new order every epoch; else 0, 1, 2, …
+        shuffle: a new order every epoch, drawn alike from all or as `Together` draws it; else 0, 1, 2, …
         seed: of the shuffle.
     """
 
-    def __init__(self, n: int, batch: int, shuffle: bool, seed: int):
+    def __init__(self, n: int, batch: int, shuffle: bool | Together, seed: int):
         self.n = n
         self.batch = batch
         self.shuffle = shuffle
@@ -41,6 +75,8 @@ class Order:
             index = torch.arange(start, end)
         else:
             if self._epoch is None or self._epoch[0] != epoch:
-                self._epoch = (epoch, keyed.permutation(self.n, self.seed, epoch))
+                keys = (self.seed, epoch)
+                drawn = keyed.permutation(self.n, *keys) if self.shuffle is True else self.shuffle(*keys)
+                self._epoch = (epoch, drawn)
             index = self._epoch[1][start:end]
         return index if ranks == 1 else index.tensor_split(ranks)[rank]

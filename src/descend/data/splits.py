@@ -40,8 +40,11 @@ class Splits:
         if self.codec.labels:
             for part in ("train", "valid", "test"):
                 data = getattr(self, part)
-                if isinstance(data, Tensors):
-                    check_labels(data.tensors["target"], self.classes, f"{self.name}: {part}", part == "train")
+                if isinstance(data, Tensors) and (part == "train" or not self.codec.open):
+                    target, boxed = data.tensors["target"], "boxes" in data.tensors
+                    # Beside boxes -1 stands where a picture has fewer of them; and one kind of thing is enough.
+                    target = target.where(target != -1, 0) if boxed else target
+                    check_labels(target, self.classes, f"{self.name}: {part}", part == "train" and not boxed)
 
     @property
     def shape(self) -> tuple[int, ...]:

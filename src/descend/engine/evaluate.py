@@ -65,7 +65,7 @@ def evaluate(
     task.eval()
     try:
         with torch.no_grad(), task.averaged(), compute.autocast():
-            for number, index in enumerate(own.split(batch)):
+            for number, index in enumerate(own.split(batch if data.alike else 1)):
                 task.evaluate(data.gather(index).to(device), metrics)
                 if number == 0 and say is not None:
                     _announce(metrics, len(index), len(own), say)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from descend.data import Codec, Data, Loader, Splits, Stream
+from descend.data import Codec, Data, Loader, Splits, Stream, Together
 from descend.engine.errors import UsageError
 from descend.engine.observers import Observer
 from descend.engine.task import Task
@@ -29,6 +29,7 @@ class Experiment:
         epochs: passes over the training split. Give these or ``steps``.
         steps: updates.
         augment: ``augment(batch, keys)``, applied to training batches only.
+        shuffle: as `Loader` takes it.
         workers: processes that read files ahead; of data that does not fit in memory only.
         every: steps between evaluations; an epoch if None.
         observers: beside the run's own (journal, best model, screen).
@@ -43,6 +44,7 @@ class Experiment:
     epochs: float | None = None
     steps: int | None = None
     augment: Callable | None = None
+    shuffle: bool | Together = True
     workers: int = 0
     every: int | None = None
     observers: Sequence[Observer] = ()
@@ -59,7 +61,7 @@ class Experiment:
         """What training reads from."""
         if isinstance(self.data, Stream):
             return self.data
-        return Loader(self.data.train, self.batch, augment=self.augment, workers=self.workers)
+        return Loader(self.data.train, self.batch, self.shuffle, self.augment, self.workers)
 
     @property
     def valid(self) -> Data | None:

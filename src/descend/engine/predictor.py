@@ -57,11 +57,13 @@ class Predictor:
             raise ValueError("this predictor has no codec, so it takes tensors: predictor.task.predict(x=…)")
         examples = raw if isinstance(raw, list) else [raw]
         encoded = [self.codec.encode(example) for example in examples]
-        if not encoded:
-            return []
-        inputs = {name: torch.stack([one[name] for one in encoded]) for name in encoded[0]}
-        outputs = self.outputs(**inputs)
-        answers = [self.codec.decode(_row(outputs, i)) for i in range(len(encoded))]
+        # What is of unlike sizes goes through the network one by one.
+        alike = len({tuple((name, tensor.shape) for name, tensor in one.items()) for one in encoded}) == 1
+        answers = []
+        for part in [encoded] if alike else [[one] for one in encoded]:
+            outputs = self.outputs(**{name: torch.stack([one[name] for one in part]) for name in part[0]})
+            own = examples[len(answers) : len(answers) + len(part)]
+            answers += [self.codec.answer(example, _row(outputs, i)) for i, example in enumerate(own)]
         return answers if isinstance(raw, list) else answers[0]
 
     def outputs(self, **inputs: Tensor) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from descend.data import Batch
+from descend.data import Batch, Codec, Splits
 from descend.engine.descent import Descent
 from descend.engine.goal import Goal, Min
 from descend.engine.passes import Metrics, whole
@@ -82,6 +82,11 @@ class Task(nn.Module):
         outputs = self.predict(**batch.inputs) if rest else None
         for metric in rest:
             metric.update(outputs, batch["target"])
+
+    def complete(self, codec: Codec, data: Splits) -> Codec:
+        """Asked once, with the weights that are kept: the codec they answer through, with what it must know of them
+        (examples to compare with, thresholds), from training and validation data; by default as it is."""
+        return codec
 
     def descents(self) -> dict[str, Descent]:
         """Every descent of this task and of the tasks inside it, by its name."""

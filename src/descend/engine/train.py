@@ -160,6 +160,11 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
         descent.reset()  # its averages and moments belong to the weights that were just replaced
     splits = {"valid": experiment.valid, "test": experiment.test}
     found = {name: evaluate(task, data, compute=fitted.compute) for name, data in splits.items() if data is not None}
+    if isinstance(experiment.data, Splits) and experiment.codec is not None:
+        codec = task.complete(experiment.codec, experiment.data)
+        if codec is not experiment.codec:
+            experiment.codec = codec
+            Predictor(task, codec).save(run.folder / "model", scores=found["valid"].scores)
     seconds = {**fitted.seconds, "total": fitted.seconds["total"] + time.perf_counter() - began}
     seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
     if fitted.flops and fitted.working > SHORT:
@@ -168,7 +173,8 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
         limit = {"flops_per_s": rate, "share": round(share, 4), "of": f"a matrix product in {precision}"}
     else:
         limit = None
-    tables = found["test"].tables if "test" in found else {}
+    tables, labels = found["test"].tables if "test" in found else {}, getattr(experiment.codec, "labels", None) or ()
+    of_classes = {name: row for name, row in tables.items() if len(row) == len(labels) and isinstance(row[0], float)}
     scores: dict[str, Any] = {
         "goal": {"metric": goal.metric, "mode": type(goal).__name__.lower()},
         "best": {"step": best.step or fitted.step, "value": best.value},
@@ -176,7 +182,8 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
         "stopped": fitted.stopped,
         **{name: evaluation.scores for name, evaluation in found.items()},
         **tables,
-        "classes": getattr(experiment.codec, "labels", None),
+        "by_class": {name: dict(zip(labels, row, strict=True)) for name, row in of_classes.items()},
+        "classes": labels or None,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "samples_per_s": round(fitted.samples / fitted.working, 1) if fitted.working else None,
         "limit": limit,

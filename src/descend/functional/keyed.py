@@ -70,6 +70,18 @@ def normal(keys: Int[Tensor, "n"], draw: int) -> Float[Tensor, "n"]:
     return radius * torch.cos(2 * math.pi * uniform(keys, -2 * draw - 2))
 
 
+def normals(keys: Int[Tensor, "n"], many: int) -> Float[Tensor, "n many"]:
+    """So many standard normal numbers for every key, as a picture's noise needs; two at a time (Box and Muller 1958).
+
+    They are numbered on from the key's hash, so that no two keys share any.
+    """
+    pairs = -(-many // 2)
+    ids = (hashed(keys)[:, None] + torch.arange(pairs, device=keys.device)).flatten()
+    radius, angle = torch.sqrt(-2 * torch.log1p(-uniform(ids, 0))), 2 * math.pi * uniform(ids, 1)
+    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
+    return both.view(len(keys), 2 * pairs)[:, :many]
+
+
 def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 

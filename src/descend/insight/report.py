@@ -56,6 +56,7 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
         _section("Examples of the test split", _sheet(folder / "sheet.png")),
+        _section("By class on the test split", _by_class(scores)),
         _section("Confusion on the test split", _confusion(scores)),
         _section("Where the time went", _time(scores)),
         _section("How it was made", _made(run, folder)),
@@ -156,6 +157,18 @@ def _scores(scores: Mapping[str, Any]) -> str:
     )
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="wide">{table}</div>{kept}'
+
+
+def _by_class(scores: Mapping[str, Any]) -> str:
+    tables = scores.get("by_class") or {}
+    names = list(next(iter(tables.values()), {}))
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in names)
+    rows = [
+        f"<tr><th scope=row>{escape(metric)}</th>{''.join(f'<td>{values[name]:.4g}</td>' for name in names)}</tr>"
+        for metric, values in tables.items()
+    ]
+    table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="wide">{table}</div>' if rows else ""
 
 
 def _confusion(scores: Mapping[str, Any]) -> str:

@@ -28,18 +28,15 @@ def sheet(task: Task, codec: Codec | None, data: Data | None, path: Path, most: 
     """
     if codec is None or data is None:
         return None
-    batch = data.gather(keyed.permutation(len(data), 0)[:most])
-    if "target" not in batch:
-        return None
-    outputs = Predictor(task, codec).outputs(**batch.inputs)
-    drawn = []
-    for row in range(len(batch)):
-        inputs = {name: tensor[row] for name, tensor in batch.inputs.items()}
-        tile = codec.draw(inputs, batch["target"][row], outputs[row])
-        if tile is None:
+    predictor, drawn = Predictor(task, codec), []
+    chosen = keyed.permutation(len(data), 0)[: max(most, codec.beside)]
+    for index in chosen.split(len(chosen) if data.alike else 1):
+        batch = data.gather(index)
+        tiles = codec.tiles(batch, predictor.outputs(**batch.inputs)) if "target" in batch else None
+        if tiles is None:
             return None
-        drawn.append(tile)
-    _tiled(drawn).save(path)
+        drawn += tiles
+    _tiled(drawn[:most]).save(path)
     return path
 
 

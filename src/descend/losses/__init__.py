@@ -10,10 +10,11 @@ from descend.losses.classification import (
     kl,
     sample_dice,
 )
-from descend.losses.embedding import contrastive, cosine, info_nce, triplet
+from descend.losses.embedding import arcface, contrastive, cosine, info_nce, semi_hard_triplet, triplet
 from descend.losses.regression import huber, mae, mse, quantile
 
 __all__ = [
+    "arcface",
     "binary_cross_entropy",
     "binary_hinge",
     "contrastive",
@@ -29,5 +30,6 @@ __all__ = [
     "mse",
     "quantile",
     "sample_dice",
+    "semi_hard_triplet",
     "triplet",
 ]

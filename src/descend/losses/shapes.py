@@ -31,3 +31,16 @@ def class_numbers(logits: Tensor, target: Tensor) -> Tensor:
             "target.argmax(1) makes class numbers of one-hot rows"
         )
     return target.long()
+
+
+def one_class_each(samples: Tensor, target: Tensor) -> None:
+    """Refuse targets that are not one class number for each row of samples [batch, width].
+
+    Raises:
+        ValueError: they are not.
+    """
+    if target.shape != samples.shape[:1]:
+        raise ValueError(
+            f"samples {tuple(samples.shape)} hold a row each, so the target must hold one class number for each of "
+            f"{len(samples)}, not {tuple(target.shape)}: target.squeeze(1) takes an axis of 1 away"
+        )

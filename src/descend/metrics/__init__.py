@@ -2,5 +2,21 @@
 
 from descend.metrics.confusion import Accuracy, Confusion, Dice, IoU
 from descend.metrics.loss import MeanLoss
+from descend.metrics.pictures import PSNR, SSIM
+from descend.metrics.precision import AveragePrecision, MeanAveragePrecision
+from descend.metrics.verification import Identification, Rates, Verification
 
-__all__ = ["Accuracy", "Confusion", "Dice", "IoU", "MeanLoss"]
+__all__ = [
+    "PSNR",
+    "SSIM",
+    "Accuracy",
+    "AveragePrecision",
+    "Confusion",
+    "Dice",
+    "Identification",
+    "IoU",
+    "MeanAveragePrecision",
+    "MeanLoss",
+    "Rates",
+    "Verification",
+]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from descend.models.vision.backbone import Backbone
 from descend.nn import initialise_head
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -53,3 +56,30 @@ class Frozen(nn.Module):
 
     def forward(self, *args: Any, **named: Any) -> Any:
         return self.network(*args, **named)
+
+
+class Maps(nn.Module):
+    """What a trained network sees in a picture on its way to an answer: a backbone's last map, for losses that compare
+    what pictures show and not their pixels (Johnson et al. 2016). It does not learn.
+
+    >>> Maps(Backbone(efficientnet_lite0(), (4,)), LITE0_CODEC.mean, LITE0_CODEC.std)
+
+    Args:
+        backbone: that has learned.
+        mean, std: one number a channel, by which the pictures it learned from were standardised.
+    """
+
+    shift: Tensor
+    spread: Tensor
+
+    def __init__(self, backbone: Backbone, mean: tuple[float, ...] = (0.0,), std: tuple[float, ...] = (1.0,)):
+        super().__init__()
+        self.mean = mean
+        self.std = std
+        vars(self)["backbone"] = backbone
+        self.frozen = Frozen(backbone)
+        self.register_buffer("shift", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("spread", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch maps rows columns"]:
+        return self.frozen((x - self.shift) / self.spread)[-1]

@@ -72,13 +72,24 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "batch time width"],
         context: Float[Tensor, "batch places context_width"] | None = None,
-        mask: Bool[Tensor, "batch #heads #time places"] | None = None,
+        mask: Bool[Tensor, "#batch #heads #time places"] | None = None,
+        place: Float[Tensor, "#batch time width"] | None = None,
+        context_place: Float[Tensor, "#batch places context_width"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        """Args: context: what is asked; x itself if None. mask: who may be asked; every token has somebody to ask."""
+        """Args:
+        context: what is asked; x itself if None.
+        mask: who may be asked; every token has somebody to ask.
+        place, context_place: where the tokens stand, added to what queries and keys are made of, but not to the values
+            (Carion et al. 2020, figure 10).
+        """
         head, shared = self.width // self.heads, self.kv_heads or self.heads
-        query = self.query(x).view(*x.shape[:2], self.heads, head).transpose(1, 2)
+        query = self.query(x if place is None else x + place).view(*x.shape[:2], self.heads, head).transpose(1, 2)
         both = self.key_value(x if context is None else context)
         key, value = both.view(*both.shape[:2], 2, shared, head).permute(2, 0, 3, 1, 4)
+        where = place if context is None else context_place
+        if where is not None:  # a map of a sum is the sum of the maps, and the value's half is left alone
+            moved = functional.linear(where, self.key_value.weight[: shared * head])
+            key = key + moved.view(*where.shape[:2], shared, head).transpose(1, 2)
         bias = None
         if self.position is not None:
             query, key, bias = self.position(query, key)

@@ -19,7 +19,7 @@ import math
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -55,8 +55,7 @@ class LearnedPositions(nn.Module):
 
 
 class SinusoidalPositions(nn.Module):
-    """x_t + [sin(t·f₀), …, cos(t·f₀), …] with f_i = base^(-2i/width) (Vaswani et al. 2017, section 3.5; there sines and
-    cosines take turns, which is the same up to the order of the axes).
+    """x_t + [sin(t·f₀), cos(t·f₀), sin(t·f₁), …] with f_i = base^(-2i/width) (Vaswani et al. 2017, section 3.5).
 
     Args:
         width: of a token, even.
@@ -71,7 +70,7 @@ class SinusoidalPositions(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         places = torch.arange(x.shape[1], device=x.device)
-        return x + waves(places, self.width, self.base).to(x.dtype)
+        return x + sinusoid(places, self.width, self.base).to(x.dtype)
 
 
 class LearnedGrid(nn.Module):
@@ -103,19 +102,37 @@ class SinusoidalGrid(nn.Module):
     Args:
         width: channels, divisible by 4.
         base: the longest wavelength over 2π.
+        span: the last row and the last column stand at this angle, the first ones at one place's share of it, whatever
+            the size of the grid; places are counted from 0 if None. DETR takes 2π.
     """
 
-    def __init__(self, width: int, base: float = 10000.0):
+    def __init__(self, width: int, base: float = 10000.0, span: float | None = None):
         super().__init__()
         _even("SinusoidalGrid", width, 4)
         self.width = width
         self.base = base
+        self.span = span
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
+        return x + self.grid(x)
+
+    def grid(self, x: Float[Tensor, "batch _ rows columns"]) -> Float[Tensor, "width rows columns"]:
+        """What is added to a grid of these rows and columns."""
         rows, columns = x.shape[2:]
-        down, across = (waves(torch.arange(n, device=x.device), self.width // 2, self.base).T for n in (rows, columns))
+        down, across = (sinusoid(self._places(n, x), self.width // 2, self.base).T for n in (rows, columns))
         grid = torch.cat([down[:, :, None].expand(-1, -1, columns), across[:, None].expand(-1, rows, -1)])
-        return x + grid.to(x.dtype)
+        return grid.to(x.dtype)
+
+    def points(self, x: Float[Tensor, "*shape"], y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape width"]:
+        """What stands at points between the places: x and y as shares of the grid, 0 … 1. It needs a span."""
+        if self.span is None:
+            raise ValueError("SinusoidalGrid: points are shares of a span, and this grid has none; give span=…")
+        down, across = (sinusoid(part * self.span, self.width // 2, self.base) for part in (y, x))
+        return torch.cat([down, across], -1).to(x.dtype)
+
+    def _places(self, length: int, x: Tensor) -> Tensor:
+        places = torch.arange(length, device=x.device)
+        return places if self.span is None else (places + 1) * (self.span / length)
 
 
 class Relation(nn.Module):
@@ -145,8 +162,8 @@ class Rotary(Relation):
         return self._turned(query), self._turned(key), None
 
     def _turned(self, x: Tensor) -> Tensor:
-        wave = waves(torch.arange(x.shape[2], device=x.device), self.width, self.base).to(x.dtype)
-        sine, cosine = wave.chunk(2, 1)
+        wave = sinusoid(torch.arange(x.shape[2], device=x.device), self.width, self.base).to(x.dtype)
+        sine, cosine = wave[:, 0::2], wave[:, 1::2]
         first, second = x.chunk(2, 3)
         return torch.cat([first * cosine - second * sine, second * cosine + first * sine], 3)
 
@@ -188,11 +205,11 @@ class RelativeBias(Relation):
         return bucket + half * (distance > 0) if self.both else bucket
 
 
-def waves(places: Int[Tensor, "n"], width: int, base: float) -> Float[Tensor, "n width"]:
-    """Sines, then cosines, of places · base^(-2i/width)."""
+def sinusoid(places: Num[Tensor, "*shape"], width: int, base: float = 10000.0) -> Float[Tensor, "*shape width"]:
+    """sin and cos, by turns, of places · base^(-2i/width)."""
     frequencies = base ** (-torch.arange(0, width, 2, device=places.device) / width)
-    angles = places[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], 1)
+    angles = places[..., None] * frequencies
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
 
 
 def _even(name: str, number: int, by: int) -> None:

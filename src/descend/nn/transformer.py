@@ -172,9 +172,11 @@ class TransformerBlock(nn.Module):
         context: Float[Tensor, "batch places context_width"] | None = None,
         mask: Tensor | None = None,
         context_mask: Tensor | None = None,
+        place: Float[Tensor, "#batch time width"] | None = None,
+        context_place: Float[Tensor, "#batch places context_width"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        """Args: mask, context_mask: who may be asked, of the sequence and of the context (`Attention.forward`)."""
-        x = self.branches[0](x, self.attention, None, mask)
+        """Args: who may be asked, and where the tokens stand, of the sequence and of the context (`Attention`)."""
+        x = self.branches[0](x, self.attention, None, mask, place)
         if self.cross is not None:
-            x = self.branches[1](x, self.cross, context, context_mask)
+            x = self.branches[1](x, self.cross, context, context_mask, place, context_place)
         return self.branches[-1](x, self.feed)

@@ -2,6 +2,7 @@
 into it, on its batch, too."""
 
 from descend.data.augment.augment import Augment, Compose, RandAugment
+from descend.data.augment.damage import Damage, Downscale, Hole, Noise
 from descend.data.augment.light import Colour, Cutout, Light
 from descend.data.augment.mixing import CutMix, Mixing, Mixup
 from descend.data.augment.moving import Affine, Crop, Flip, Moving, RandomCrop, Turn
@@ -14,11 +15,15 @@ __all__ = [
     "Crop",
     "CutMix",
     "Cutout",
+    "Damage",
+    "Downscale",
     "Flip",
+    "Hole",
     "Light",
     "Mixing",
     "Mixup",
     "Moving",
+    "Noise",
     "RandAugment",
     "RandomCrop",
     "Turn",

@@ -1,9 +1,24 @@
 """Raw examples to tensors, outputs to answers."""
 
+from descend.data.codecs.box import BoxCodec
 from descend.data.codecs.codec import Codec
 from descend.data.codecs.column import Category, Column, Date, Number
+from descend.data.codecs.embed import EmbedCodec
 from descend.data.codecs.image import ImageCodec
 from descend.data.codecs.mask import MaskCodec
+from descend.data.codecs.photo import PhotoCodec
 from descend.data.codecs.table import TableCodec
 
-__all__ = ["Category", "Codec", "Column", "Date", "ImageCodec", "MaskCodec", "Number", "TableCodec"]
+__all__ = [
+    "BoxCodec",
+    "Category",
+    "Codec",
+    "Column",
+    "Date",
+    "EmbedCodec",
+    "ImageCodec",
+    "MaskCodec",
+    "Number",
+    "PhotoCodec",
+    "TableCodec",
+]

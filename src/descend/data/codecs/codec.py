@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from descend.data.batch import Batch
 from descend.data.errors import BadData
 
 if TYPE_CHECKING:
@@ -21,9 +22,13 @@ class Codec(ABC):
 
     Attributes:
         labels: the classes' names, where the answer is a class; else None.
+        open: other classes than these may be asked for; only training samples are all of one of them.
+        beside: how many examples one is drawn beside, where its like are shown; 0 where each is drawn for itself.
     """
 
     labels: tuple[str, ...] | None = None
+    open: bool = False
+    beside: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,9 +47,26 @@ class Codec(ABC):
     def decode(self, output: Tensor) -> dict[str, Any]:
         """The answer to one example's output."""
 
-    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+    def answer(self, raw: Any, output: Tensor) -> Any:
+        """The answer to one raw example, for codecs whose answers depend on what `encode` leaves out, as a picture's
+        own size is; by default what `decode` gives."""
+        return self.decode(output)
+
+    def draw(self, sample: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
         """One example, what is true of it and what was answered, as a picture; None where there is nothing to see."""
         return None
+
+    def tiles(self, batch: Batch, outputs: Any) -> list[Image.Image] | None:
+        """The examples of a batch and the answers to them as pictures, as `draw` makes them; None where there is
+        nothing to see."""
+        tiles = []
+        for row in range(len(batch)):
+            sample = {name: tensor[row] for name, tensor in batch.items() if name != "target"}
+            tile = self.draw(sample, batch["target"][row], outputs[row])
+            if tile is None:
+                return None
+            tiles.append(tile)
+        return tiles
 
 
 def best_labels(labels: tuple[str, ...], probabilities: Tensor, most: int = 5) -> dict[str, Any]:

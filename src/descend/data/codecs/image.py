@@ -24,6 +24,8 @@ MOST_PIXELS = 64 * 10**6
 
 TILE = 96
 """Pixels that a small picture is drawn at, or as near as whole times its own size come."""
+ORIENTATION = 0x0112
+"""EXIF's tag for how a camera was turned; 5 to 8 are lying."""
 RIGHT, WRONG = "#1c1f24", "#c65a00"
 """Colours of answers."""
 
@@ -100,19 +102,16 @@ class ImageCodec(Codec):
 
     def picture(self, x: Float[Tensor, "channels height width"]) -> Image.Image:
         """What a network was given, as it looked."""
-        from PIL import Image
-
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
-        bytes_ = ((x.detach().cpu().float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
-        return Image.fromarray((bytes_[0] if self.channels == 1 else bytes_.movedim(0, 2)).numpy()).convert("RGB")
+        return drawn(x.detach().cpu().float() * std + mean).convert("RGB")
 
-    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+    def draw(self, sample: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
         """The picture over its answer, with the truth beside an answer that is wrong."""
         from PIL import Image, ImageDraw
 
         if not self.labels or target.ndim:
             return None
-        small = self.picture(inputs["x"])
+        small = self.picture(sample["x"])
         times = max(1, round(TILE / small.width))
         shown = small.resize((small.width * times, small.height * times), Image.Resampling.NEAREST)
         answer, truth = self.labels[int(output.argmax())], self.labels[int(target)]
@@ -130,56 +129,89 @@ class ImageCodec(Codec):
         Raises:
             BadData: as `encode`.
         """
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        return pixels(raw, self.channels, (self.width, self.height))
 
-        name = str(raw) if isinstance(raw, str | Path) else "the picture"
-        try:
-            # Pillow warns of odd metadata; and of size, for which our own limit follows.
-            with warnings.catch_warnings(action="ignore"), _open(raw) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise BadData(
-                        f"{name} has {picture.width}×{picture.height} pixels, more than {MOST_PIXELS:,}: it looks "
-                        "like a decompression bomb; scale it down if it is meant"
-                    )
+
+def pixels(
+    raw: Any, channels: int, size: tuple[int, int] | None = None, name: str | None = None
+) -> Float[Tensor, "channels height width"]:
+    """A picture of any kind, as `ImageCodec.encode` takes them, with values 0 … 1.
+
+    Args:
+        channels: 1 (grey) or 3 (RGB).
+        size: width and height that it is scaled and cut to; its own if None.
+        name: what a message calls it; its path if None.
+
+    Raises:
+        BadData: as `ImageCodec.encode`.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name = name or (str(raw) if isinstance(raw, str | Path) else "the picture")
+    try:
+        # Pillow warns of odd metadata; and of size, for which our own limit follows.
+        with warnings.catch_warnings(action="ignore"), _open(raw) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise BadData(
+                    f"{name} has {picture.width}×{picture.height} pixels, more than {MOST_PIXELS:,}: it looks "
+                    "like a decompression bomb; scale it down if it is meant"
+                )
+            if size is not None:
                 # A JPEG can be unpacked at a half, quarter or eighth of its size, much faster; twice ours is enough.
-                most = 2 * max(self.width, self.height)
-                picture.draft(None, (most, most))
-                plain = self._mode(ImageOps.exif_transpose(picture), name)
-                array = np.array(ImageOps.fit(plain, (self.width, self.height), Image.Resampling.BICUBIC), np.float32)
-        except BadData:
-            raise
-        except Image.DecompressionBombError as error:
-            raise BadData(f"{name} looks like a decompression bomb: {error}") from None
-        except FileNotFoundError:
-            raise BadData(f"there is no file {name}") from None
-        except (PermissionError, IsADirectoryError) as error:
-            raise BadData(f"{name} cannot be opened ({error.strerror}): give a file that may be read") from None
-        except UnidentifiedImageError:
-            why = "is empty" if _is_empty(raw) else "is no picture that can be read"
-            raise BadData(f"{name} {why}: save it anew as PNG or JPEG, or leave it out") from None
-        except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, IndexError …
-            why = (str(error).splitlines() or [""])[0] or type(error).__name__
-            raise BadData(f"{name} is torn or broken ({why}): save it anew, or leave it out") from None
-        pixels = torch.from_numpy(array) / 255
-        return pixels[None] if self.channels == 1 else pixels.movedim(2, 0)
+                picture.draft(None, (2 * max(size), 2 * max(size)))
+            plain = _plain(ImageOps.exif_transpose(picture), channels, name)
+            fitted = plain if size is None else ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
+            array = np.array(fitted, np.float32)
+    except BadData:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadData(f"{name} looks like a decompression bomb: {error}") from None
+    except FileNotFoundError:
+        raise BadData(f"there is no file {name}") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise BadData(f"{name} cannot be opened ({error.strerror}): give a file that may be read") from None
+    except UnidentifiedImageError:
+        why = "is empty" if _is_empty(raw) else "is no picture that can be read"
+        raise BadData(f"{name} {why}: save it anew as PNG or JPEG, or leave it out") from None
+    except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, IndexError …
+        why = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise BadData(f"{name} is torn or broken ({why}): save it anew, or leave it out") from None
+    found = torch.from_numpy(array) / 255
+    return found[None] if channels == 1 else found.movedim(2, 0)
 
-    def _mode(self, picture: Any, name: str) -> Any:
-        """The picture in grey or RGB, 8 bits."""
-        from PIL import Image
 
-        picture.load()
-        if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits; or 32, whose range only its values tell
-            values = np.array(picture, dtype=np.float32)
-            if not np.isfinite(values).all():
-                raise BadData(f"{name} holds a NaN or infinite pixel: save it anew, or leave it out")
-            most = 65535.0 if picture.mode.startswith("I;16") or values.max() > 255 else 255.0
-            if picture.mode == "F" and values.max() <= 1:
-                most = 1.0
-            picture = Image.fromarray((values / most * 255).round().clip(0, 255).astype(np.uint8))
-        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
-        return picture.convert("L" if self.channels == 1 else "RGB")
+def size_of(raw: Any) -> tuple[int, int]:
+    """Width and height in pixels of a picture that `pixels` reads, as it is to be looked at."""
+    with warnings.catch_warnings(action="ignore"), _open(raw) as picture:
+        turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        return (picture.height, picture.width) if turned else (picture.width, picture.height)
+
+
+def drawn(values: Float[Tensor, "channels height width"]) -> Image.Image:
+    """A picture of values 0 … 1, in grey or RGB; what lies outside is cut."""
+    from PIL import Image
+
+    levels = (values.detach().cpu().float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray((levels[0] if len(levels) == 1 else levels.movedim(0, 2)).contiguous().numpy())
+
+
+def _plain(picture: Any, channels: int, name: str) -> Any:
+    """The picture in grey or RGB, 8 bits."""
+    from PIL import Image
+
+    picture.load()
+    if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits; or 32, whose range only its values tell
+        values = np.array(picture, dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise BadData(f"{name} holds a NaN or infinite pixel: save it anew, or leave it out")
+        most = 65535.0 if picture.mode.startswith("I;16") or values.max() > 255 else 255.0
+        if picture.mode == "F" and values.max() <= 1:
+            most = 1.0
+        picture = Image.fromarray((values / most * 255).round().clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+    return picture.convert("L" if channels == 1 else "RGB")
 
 
 def _open(raw: Any) -> Any:

@@ -73,11 +73,11 @@ class MaskCodec(ImageCodec):
             )
         return torch.from_numpy(values)
 
-    def draw(self, inputs: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
+    def draw(self, sample: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
         """The picture, the truth over it, the answer over it."""
         from PIL import Image
 
-        plain = self.picture(inputs["x"])
+        plain = self.picture(sample["x"])
         panels = [plain, *(self._coloured(plain, classes) for classes in (target, output.argmax(0)))]
         row = Image.new("RGB", (3 * plain.width + 8, plain.height), "white")
         for place, panel in enumerate(panels):

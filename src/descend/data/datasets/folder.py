@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from descend.data.codecs import ImageCodec
@@ -62,72 +65,127 @@ def folder(
     """
     if not 0 <= held <= 0.8:
         raise ValueError(f"held is {held}: give the share of pictures to hold out for validation, 0 … 0.8")
-    root = Path(path)
-    if not root.is_dir():
-        raise BadData(f"there is no folder {root}")
-    given = [name for name in ("train", "valid", "test") if (root / name).is_dir()]
-    given = given if {"train", "test"} <= set(given) else []
-    roots = [root / name for name in given] or [root]
-    names = _folders(roots[0])
-    files = [(file, name, part) for part, each in enumerate(roots) for name in names for file in _files(each / name)]
-    fits = 4.0 * channels * size**2 * len(files) <= (free_memory() / 4 if limit is None else limit)
-    plain = ImageCodec(size, size, channels)
-    pixels = torch.empty(len(files) if fits else 0, channels, size, size)
-    loose = sorted(p for each in {root, *roots} for p in each.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
-    refused = [f"{file} lies in no class's folder" for file in loose]
-    strange = [each / name for each in roots[1:] for name in _folders(each) if name not in names]
-    refused += [f"{folder} is of a class that {roots[0]} has not" for folder in strange]
-    wrong = _read(plain, [file for file, *_ in files], pixels)
-    refused += [why for why in wrong if why]
-    good = [each for each, why in zip(files, wrong, strict=True) if not why]
-    for place, old in enumerate(i for i, why in enumerate(wrong) if fits and not why):
-        pixels[place] = pixels[old]  # what is left out leaves no gap, and nothing is held twice
-    if strict and refused:
-        raise BadData(f"{root}: {_some(refused, 'file')} cannot be used: {'; '.join(refused[:3])}")
-    counts = Counter(name for _, name, part in good if part == 0)
-    labels = tuple(name for name in names if counts[name])
-    _tell(root, refused, [name for name in names if not counts[name]], [name for name in labels if counts[name] == 1])
-    if len(labels) < 2:
-        raise BadData(
-            f"{root} holds {len(labels)} folders with pictures: pictures belong in one folder a class, "
-            f"{root}/CLASS/picture.jpg, of two classes at least"
+    found = Pictures.below(Path(path), ImageCodec(size, size, channels), limit, strict)
+    if found.given:
+        parts = _given(found, held, key)
+    else:
+        fractions = (1 - TEST - held, held, TEST) if held else (1 - TEST, TEST)
+        parts = split(len(found.files), fractions, key, classes=found.targets)
+    codec = found.codec(like, parts[0], found.labels, key)
+    data = found.data(parts, codec)
+    return Splits(data[0], data[1] if len(data) == 3 else None, data[-1], codec, found.root.name)
+
+
+@dataclass
+class Pictures:
+    """The pictures below class folders that can be used.
+
+    Attributes:
+        root: the folder around these.
+        labels: the classes' names.
+        files: of the pictures.
+        targets: their classes.
+        part_of: number of the given part that each lies in; 0 where none is given.
+        given: names of these parts, training first; empty where none is given.
+        pixels: of 0 … 1; none where they do not fit in memory.
+        plain: reads them.
+    """
+
+    root: Path
+    labels: tuple[str, ...]
+    files: list[Path]
+    targets: Int[Tensor, "n"]
+    part_of: Int[Tensor, "n"]
+    given: list[str]
+    pixels: Float[Tensor, "n channels height width"] | None
+    plain: ImageCodec
+
+    @classmethod
+    def below(cls, root: Path, plain: ImageCodec, limit: float | None, strict: bool) -> Pictures:
+        """Read every file once; what is left out, and what is odd, is told in one warning.
+
+        Raises:
+            BadData: as `folder`.
+        """
+        if not root.is_dir():
+            raise BadData(f"there is no folder {root}")
+        given = [name for name in ("train", "valid", "test") if (root / name).is_dir()]
+        given = given if {"train", "test"} <= set(given) else []
+        roots = [root / name for name in given] or [root]
+        names = _folders(roots[0])
+        files = [
+            (file, name, part) for part, each in enumerate(roots) for name in names for file in _files(each / name)
+        ]
+        fits = 4.0 * math.prod(plain.shape) * len(files) <= (free_memory() / 4 if limit is None else limit)
+        pixels = torch.empty(len(files) if fits else 0, *plain.shape)
+        loose = sorted(
+            p for each in {root, *roots} for p in each.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES
         )
-    known = [place for place, (_, name, _) in enumerate(good) if counts[name]]
-    if len(known) < len(good):  # a class of which nothing is left to learn from
-        good, pixels = [good[place] for place in known], pixels[known] if fits else pixels
-    items = [(file, labels.index(name)) for file, name, _ in good]
-    targets = torch.tensor([target for _, target in items])
-    if given:
-        parts = _given(root, given, torch.tensor([part for *_, part in good]), targets, held, key)
-    elif held:
-        parts = split(len(items), (1 - TEST - held, held, TEST), key, classes=targets)
-    else:
-        parts = split(len(items), (1 - TEST, TEST), key, classes=targets)
-    if fits:
-        codec = ImageCodec.fit(pixels[parts[0]], labels) if like is None else _like(like, plain, labels)
-        data: list[Data] = [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
-    else:
-        some = parts[0][keyed.permutation(len(parts[0]), key)[:ENOUGH]].tolist()
-        codec = _look(plain, [items[i][0] for i in some], labels) if like is None else _like(like, plain, labels)
-        data = [Files([items[i] for i in part.tolist()], _Reader(codec)) for part in parts]
-    return Splits(data[0], data[1] if len(data) == 3 else None, data[-1], codec, root.name)
+        refused = [f"{file} lies in no class's folder" for file in loose]
+        strange = [each / name for each in roots[1:] for name in _folders(each) if name not in names]
+        refused += [f"{folder} is of a class that {roots[0]} has not" for folder in strange]
+        wrong = _read(plain, [file for file, *_ in files], pixels)
+        refused += [why for why in wrong if why]
+        good = [each for each, why in zip(files, wrong, strict=True) if not why]
+        for place, old in enumerate(i for i, why in enumerate(wrong) if fits and not why):
+            pixels[place] = pixels[old]  # what is left out leaves no gap, and nothing is held twice
+        if strict and refused:
+            raise BadData(f"{root}: {_some(refused, 'file')} cannot be used: {'; '.join(refused[:3])}")
+        counts = Counter(name for _, name, part in good if part == 0)
+        labels = tuple(name for name in names if counts[name])
+        empty, single = ([name for name in names if counts[name] == count] for count in (0, 1))
+        _tell(root, refused, empty, single)
+        if len(labels) < 2:
+            raise BadData(
+                f"{root} holds {len(labels)} folders with pictures: pictures belong in one folder a class, "
+                f"{root}/CLASS/picture.jpg, of two classes at least"
+            )
+        known = [place for place, (_, name, _) in enumerate(good) if counts[name]]
+        if len(known) < len(good):  # a class of which nothing is left to learn from
+            good, pixels = [good[place] for place in known], pixels[known] if fits else pixels
+        targets, part_of = (torch.tensor(one) for one in ([labels.index(n) for _, n, _ in good], [p for *_, p in good]))
+        return cls(
+            root,
+            labels,
+            [file for file, *_ in good],
+            targets,
+            part_of,
+            given,
+            pixels[: len(good)] if fits else None,
+            plain,
+        )
 
+    def codec(
+        self, like: ImageCodec | None, part: Int[Tensor, "some"], labels: tuple[str, ...], key: int
+    ) -> ImageCodec:
+        """For these classes, standardising as another does; or, if None, as fits this part, or enough of it."""
+        if like is None and self.pixels is not None:
+            return ImageCodec.fit(self.pixels[part], labels)
+        if like is None:
+            enough = part[keyed.permutation(len(part), key)[:ENOUGH]].tolist()
+            mean, std = self._look([self.files[place] for place in enough])
+        else:
+            mean, std = like.mean, like.std
+        return ImageCodec(self.plain.height, self.plain.width, self.plain.channels, mean, std, labels)
 
-def _like(like: ImageCodec, plain: ImageCodec, labels: tuple[str, ...]) -> ImageCodec:
-    """For pictures of the plain one's size, standardised as another does."""
-    return ImageCodec(plain.height, plain.width, plain.channels, like.mean, like.std, labels)
+    def _look(self, files: list[Path]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and spread of the channels of some pictures, one of which is held at a time."""
+        moments = torch.zeros(2, self.plain.channels, dtype=torch.float64)
+        for file in files:
+            pixels = self.plain.pixels(file).double().flatten(1)
+            moments += torch.stack([pixels.mean(1), pixels.square().mean(1)]) / len(files)
+        mean, square = moments
+        count = len(files) * self.plain.height * self.plain.width
+        std = ((square - mean.square()) * count / (count - 1)).clamp(min=1e-6).sqrt()
+        return tuple(mean.tolist()), tuple(std.tolist())
 
-
-def _look(plain: ImageCodec, files: list[Path], labels: tuple[str, ...]) -> ImageCodec:
-    """With mean and spread of these pictures, of which one at a time is held."""
-    moments = torch.zeros(2, plain.channels, dtype=torch.float64)
-    for file in files:
-        pixels = plain.pixels(file).double().flatten(1)
-        moments += torch.stack([pixels.mean(1), pixels.square().mean(1)]) / len(files)
-    mean, square = moments
-    count = len(files) * plain.height * plain.width
-    std = ((square - mean.square()) * count / (count - 1)).clamp(min=1e-6).sqrt()
-    return ImageCodec(plain.height, plain.width, plain.channels, tuple(mean.tolist()), tuple(std.tolist()), labels)
+    def data(self, parts: list[Tensor], codec: ImageCodec) -> list[Data]:
+        """The samples of each part, in memory or in their files."""
+        if self.pixels is not None:
+            pixels, targets = self.pixels, self.targets
+            return [Tensors(x=codec.standardise(pixels[part]), target=targets[part]) for part in parts]
+        items = list(zip(self.files, self.targets.tolist(), strict=True))
+        return [Files([items[place] for place in part.tolist()], _Reader(codec)) for part in parts]
 
 
 class _Reader:
@@ -141,14 +199,14 @@ class _Reader:
         return {**self.codec.encode(path), "target": torch.tensor(target)}
 
 
-def _given(root: Path, names: list[str], part_of: Tensor, targets: Tensor, held: float, key: int) -> list[Tensor]:
+def _given(found: Pictures, held: float, key: int) -> list[Tensor]:
     """Training, validation and test samples, as their folders say; no validation ones where none are held out."""
-    parts = [(part_of == place).nonzero().flatten() for place in range(len(names))]
-    for name, part in zip(names, parts, strict=True):
+    parts = [(found.part_of == place).nonzero().flatten() for place in range(len(found.given))]
+    for name, part in zip(found.given, parts, strict=True):
         if len(part) == 0:
-            raise BadData(f"{root / name} holds no picture of a class that {root / 'train'} has")
+            raise BadData(f"{found.root / name} holds no picture of a class that {found.root / 'train'} has")
     if len(parts) == 2 and held:
-        known, asked = split(len(parts[0]), (1 - held, held), key, classes=targets[parts[0]])
+        known, asked = split(len(parts[0]), (1 - held, held), key, classes=found.targets[parts[0]])
         parts = [parts[0][known], parts[0][asked], parts[1]]
     return parts
 
@@ -190,7 +248,7 @@ def _tell(root: Path, refused: list[str], empty: list[str], single: list[str]) -
     if single:
         said.append(f"{_some(single, 'class', 'classes')} of one picture, only learned from: {', '.join(single[:3])}")
     if said:
-        warnings.warn(f"{root}: {'. '.join(said)}", stacklevel=3)
+        warnings.warn(f"{root}: {'. '.join(said)}", stacklevel=4)
 
 
 def _some(things: list[str], one: str, many: str = "") -> str:
