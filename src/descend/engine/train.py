@@ -66,8 +66,8 @@ def train(
 ) -> Result:
     """Run an experiment into a folder.
 
-    The model that is kept and tested is the one of the evaluation where the validation split's score was best; the
-    last one, where there is no validation split. The test split is looked at once, after that.
+    The model that is kept and tested is the one of the evaluation where the validation split's score was best, the
+    latest of equals; the last one, where there is no validation split. The test split is looked at once, after that.
 
     Args:
         experiment: what to train.
