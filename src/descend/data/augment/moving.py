@@ -12,7 +12,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +21,7 @@ from descend.data.batch import Batch
 from descend.functional import keyed
 
 Maps = Shaped[Tensor, "batch channels height width"]
+Pieces = Shaped[Tensor, "batch channels rows columns"]
 Boxes = Float[Tensor, "batch most 4"]
 
 
@@ -38,7 +39,7 @@ class Moving(Augment):
             moved["boxes"] = self.boxes(batch["boxes"], keys, *x.shape[2:]).clamp(min=0).minimum(limits)
         return type(batch)({**batch, **moved})
 
-    def labels(self, classes: Maps, keys: Keys) -> Maps:
+    def labels(self, classes: Maps, keys: Keys) -> Pieces:
         """Classes are never mixed."""
         return self.apply(classes, keys)
 
@@ -94,13 +95,11 @@ class RandomCrop(Moving):
     padding: int = 4
 
     def apply(self, x: Maps, keys: Keys) -> Maps:
-        n, channels, height, width = x.shape
+        height, width = x.shape[2:]
         down, right = self._shift(keys)
         rows = (torch.arange(height, device=x.device) + down[:, None]).clamp(0, height - 1)
         columns = (torch.arange(width, device=x.device) + right[:, None]).clamp(0, width - 1)
-        # One gather over flat pictures takes a third of the time of indexing rows and columns.
-        places = (rows[:, :, None] * width + columns[:, None, :]).reshape(n, 1, -1)
-        return x.flatten(2).gather(2, places.expand(-1, channels, -1)).view(x.shape)
+        return _taken(x, rows, columns)
 
     def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
         down, right = self._shift(keys)
@@ -123,17 +122,11 @@ class Crop(Moving):
     height: int
     width: int
 
-    def apply(self, x: Maps, keys: Keys) -> Shaped[Tensor, "batch channels rows columns"]:
-        n, channels, height, width = x.shape
-        top, left = self._corner(keys, height, width)
+    def apply(self, x: Maps, keys: Keys) -> Pieces:
+        top, left = self._corner(keys, *x.shape[2:])
         rows = torch.arange(self.height, device=x.device) + top[:, None]
         columns = torch.arange(self.width, device=x.device) + left[:, None]
-        places = (rows[:, :, None] * width + columns[:, None, :]).reshape(n, 1, -1)
-        pieces = x.flatten(2).gather(2, places.expand(-1, channels, -1))
-        return pieces.view(n, channels, self.height, self.width)
-
-    def labels(self, classes: Maps, keys: Keys) -> Shaped[Tensor, "batch channels rows columns"]:
-        return self.apply(classes, keys)
+        return _taken(x, rows, columns)
 
     def boxes(self, boxes: Boxes, keys: Keys, height: int, width: int) -> Boxes:
         top, left = self._corner(keys, height, width)
@@ -195,3 +188,11 @@ class Affine(Moving):
         angle, size, right, down = (2 * keyed.uniform(keys, draw) - 1 for draw in range(4))
         angle, size = angle * math.radians(self.degrees), 1 + size * self.scale
         return angle.cos() / size, angle.sin() / size, right * self.shift, down * self.shift
+
+
+def _taken(x: Maps, rows: Int[Tensor, "batch rows"], columns: Int[Tensor, "batch columns"]) -> Pieces:
+    """These rows and columns of each picture."""
+    # One gather over flat pictures takes a third of the time of indexing rows and columns.
+    places = rows[:, :, None] * x.shape[3] + columns[:, None, :]
+    found = x.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, x.shape[1], -1))
+    return found.view(*x.shape[:2], rows.shape[1], columns.shape[1])
