@@ -295,4 +295,5 @@ DESCRIPTIONS = {
     *("Queries", "LearnedQueries", "DenoisingQueries", "Answers", "Places", "Truth"),
 }
 """Classes that are no modules of their own: schemes of initialisation, descriptions of parts, and the bases; they have
-tests of their own, or are tried in what they are part of."""
+tests of their own, or are tried in what they are part of. Learned queries begin alike, so that no gradient reaches who
+asks whom among them at first: theirs is the oracle of DETR."""

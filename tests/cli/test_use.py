@@ -106,3 +106,32 @@ def test_predict_writes_restored_pictures(tmp_path, capsys):
     assert main([*words, "--json"]) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert first["png"].startswith("iVBORw0KGgo")
+
+
+def test_predict_names_boxes_in_the_pictures_own_pixels(tmp_path, capsys):
+    """A detector that is sure everywhere finds something on a wide picture; one that is not says so."""
+    from PIL import Image
+
+    from descend.data import BoxCodec
+    from descend.engine import Predictor
+    from descend.models import FCOS, Backbone, ResNet
+    from descend.nn import GroupNorm
+    from descend.optim import AdamW
+    from descend.tasks import Dense, Detect
+
+    model = FCOS(Backbone(ResNet(1, 1, (1,), (8,), GroupNorm(4)), (0,)), 1, 8, 1, GroupNorm(4))
+    codec = BoxCodec(16, 16, 1, labels=("cell",))
+    Image.effect_noise((64, 32), 60).save(tmp_path / "wide.png")
+    words = ["predict", str(tmp_path / "model"), str(tmp_path / "wide.png")]
+    Predictor(Detect(model, Dense(), AdamW(1e-3)), codec).save(tmp_path / "model")
+    assert main(words) == 0
+    assert capsys.readouterr().out.strip().endswith("wide.png: nothing found")
+    model.logits.bias.data.fill_(5.0)
+    model.middle.bias.data.fill_(5.0)
+    Predictor(Detect(model, Dense(), AdamW(1e-3)), codec).save(tmp_path / "model")
+    assert main(words) == 0
+    assert "wide.png: cell (" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["boxes"]
+    assert min(min(one["box"]) for one in found) >= 0
+    assert max(one["box"][2] for one in found) > 32  # of 64 pixels, where the network saw 16

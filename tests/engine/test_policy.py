@@ -136,6 +136,19 @@ def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
     assert compute.compile == (cost == 0.0)
 
 
+@pytest.mark.parametrize(("each", "tried"), [(1e9, False), (0.0, True)])
+def test_compilation_waits_for_a_rest_that_is_long_for_so_many_tensors(monkeypatch, each, tried):
+    compiled = []
+    monkeypatch.setattr(setting, "compile_networks", lambda task, made: compiled.append(task))
+    monkeypatch.setattr(policy, "WAYS", (replace(way(compile=True), least=0.0, each=each),))
+    _, notes = chosen(Net(), replace(OPEN, precision="float32", compile=None), steps=policy.STEPS)
+    assert (bool(compiled), bool(notes)) == (tried, tried)
+
+
+def test_both_ways_to_compile_count_tensors():
+    assert all(each.each > 0 for each in policy.WAYS if each.compiles)
+
+
 @pytest.mark.slow
 def test_a_compiled_network_that_computes_something_else_is_refused():
     asked = replace(OPEN, precision="float32", compile=True)
