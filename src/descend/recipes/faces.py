@@ -25,7 +25,7 @@ def faces(
 ) -> Experiment:
     """Learn who is who from 25 people, choose by 5 others, and be asked 10 more: all pairs of their pictures.
 
-    descend train faces
+    descend train faces                                  # equal error rate 0.069 in 20 s on two cores
     descend train faces --data people/ --size 112        # people/PERSON/picture.jpg
     """
     if data is None:

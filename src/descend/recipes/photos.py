@@ -57,8 +57,8 @@ def photos(
 ) -> Experiment:
     """Tell apart the pictures of a folder by the folders inside it: data/CLASS/picture.jpg.
 
-    From ImageNet's weights, 40 people by five faces each (``--size 96 --batch 16 --epochs 40 --held 0``): accuracy 0.993
-    in two minutes on two cores.
+    From ImageNet's weights, 40 people by five faces each (``--size 96 --batch 16 --epochs 40 --held 0``): accuracy
+    0.993 in two minutes on two cores.
 
     descend train photos --data folder/
     descend train photos --data folder/ --start imagenet --size 128
