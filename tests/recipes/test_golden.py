@@ -42,7 +42,7 @@ def _experiment(name: str, folder: Path):
     if name == "segment":
         return segment(size=64, crop=48, seed=0)
     if name == "denoise":
-        return denoise(depth=6, seed=0)
+        return denoise(depth=2, seed=0)
     if name == "superres":
         return superres(depth=2, seed=0)
     if name == "faces":

@@ -146,7 +146,7 @@ def test_faces_tells_strangers_apart(tmp_path, real_data):
 @pytest.mark.slow
 def test_denoise_learns(tmp_path, real_data):
     """20.4 dB is the noise itself."""
-    experiment = denoise(width=16, depth=5, patch=32, batch=16, steps=300, seed=0)
+    experiment = denoise(width=16, depth=2, patch=32, batch=16, steps=300, seed=0)
     experiment.data.test = datasets.Photos(dict(list(experiment.data.test.pictures.items())[:4]), Noise(25))
     result = train(experiment, tmp_path / "run")
     assert result.scores["test"]["psnr"] > 25
