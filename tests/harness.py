@@ -24,6 +24,8 @@ class Case:
         coupled: in training, samples of a batch meet (batch norm).
         random: in training, it draws.
         rebuilt: its constructor's arguments can be read back.
+        tied: tensors that are another one by a second name.
+        traced: torch's compiler takes it, which it does not do with its own recurrent kernels.
     """
 
     make: Callable[[], nn.Module]
@@ -32,6 +34,8 @@ class Case:
     coupled: bool = False
     random: bool = False
     rebuilt: bool = True
+    tied: int = 0
+    traced: bool = True
 
 
 def normal(*shape: int) -> Callable[[int, int], tuple[Tensor, ...]]:
@@ -97,6 +101,32 @@ class Told(nn.Module):
 
 def backbone(after: tuple[int, ...]) -> models.Backbone:
     return models.Backbone(models.ResNet(3, 5, (1, 1), (8, 16), blocks.GroupNorm(4)), after)
+
+
+class Outputs(nn.Module):
+    """What comes out, without the state that is carried on."""
+
+    def __init__(self, recurrent: nn.Module):
+        super().__init__()
+        self.recurrent = recurrent
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.recurrent(x)[0]
+
+
+def tokens(*lengths: int) -> Callable[[int, int], tuple[Tensor, ...]]:
+    """Texts of a vocabulary of 11."""
+
+    def draw(n: int, key: int) -> tuple[Tensor, ...]:
+        generator = keyed.generator(key)
+        return tuple(torch.randint(1, 10, (n, length), generator=generator) for length in lengths)
+
+    return draw
+
+
+def story(n: int, key: int) -> tuple[Tensor, ...]:
+    generator = keyed.generator(key)
+    return tuple(torch.randint(1, 10, (n, *shape), generator=generator) for shape in ((4, 3), (3,)))
 
 
 class Around(nn.Module):
@@ -167,12 +197,8 @@ CASES: dict[str, Case] = {
     "LearnedGrid": Case(lambda: blocks.LearnedGrid(4, 6, 6), SMALL, (4, 6, 6)),
     "LearnedGrid interpolated": Case(lambda: blocks.LearnedGrid(4, 3, 4), SMALL, (4, 6, 6)),
     "SinusoidalGrid": Case(lambda: blocks.SinusoidalGrid(4), SMALL, (4, 6, 6)),
-    "Rotary": Case(
-        lambda: blocks.Attention(8, 2, kv_heads=1, position=blocks.Rotary(4), causal=True), WORDS, (5, 8)
-    ),
-    "RelativeBias": Case(
-        lambda: blocks.Attention(8, 2, position=blocks.RelativeBias(2, 8, 4)), WORDS, (5, 8)
-    ),
+    "Rotary": Case(lambda: blocks.Attention(8, 2, kv_heads=1, position=blocks.Rotary(4), causal=True), WORDS, (5, 8)),
+    "RelativeBias": Case(lambda: blocks.Attention(8, 2, position=blocks.RelativeBias(2, 8, 4)), WORDS, (5, 8)),
     "Attention": Case(lambda: blocks.Attention(8, 2), WORDS, (5, 8)),
     "Attention with dropout": Case(lambda: blocks.Attention(8, 2, dropout=0.4), WORDS, (5, 8), random=True),
     "Attention to a context": Case(lambda: blocks.Attention(8, 2, context_width=6), context, (5, 8)),
@@ -285,6 +311,86 @@ CASES: dict[str, Case] = {
         (8, 8, 8),
     ),
     "Placed": Case(lambda: models.Placed(backbone((1,)), (3, 16, 16), 5), PICTURE, (5,), coupled=True, rebuilt=False),
+    "Recurrent": Case(
+        lambda: Outputs(blocks.Recurrent(blocks.LSTM(), 8, 6, 2, both=True)),
+        WORDS,
+        (5, 12),
+        rebuilt=False,
+        traced=False,
+    ),
+    "Recurrent with dropout": Case(
+        lambda: Outputs(blocks.Recurrent(blocks.GRU(), 8, 6, 2, dropout=0.4)),
+        WORDS,
+        (5, 6),
+        random=True,
+        rebuilt=False,
+        traced=False,
+    ),
+    "RecurrentReader": Case(lambda: models.RecurrentReader(blocks.Elman(), 8, 6, 2), WORDS, (2,), traced=False),
+    "RecurrentEncoder": Case(lambda: models.RecurrentEncoder(blocks.LSTM(), 11, 8, 6), tokens(5), (5, 6), traced=False),
+    "RecurrentLanguage": Case(
+        lambda: Outputs(models.RecurrentLanguage(blocks.LSTM(), 11, 8, 1, models.Tied(bias=True))),
+        tokens(5),
+        (5, 11),
+        rebuilt=False,
+        tied=1,
+        traced=False,
+    ),
+    "RecurrentTranslator": Case(
+        lambda: models.RecurrentTranslator(blocks.GRU(), 11, 8, models.DotScore(8), dropout=0.0),
+        tokens(5, 4),
+        (4, 11),
+        tied=1,
+        traced=False,
+    ),
+    "DotScore": Case(lambda: models.DotScore(8), several((4, 8), (5, 8)), (4, 5)),
+    "AdditiveScore": Case(lambda: models.AdditiveScore(8), several((4, 8), (5, 8)), (4, 5)),
+    "Logits": Case(lambda: models.Logits(nn.Parameter(torch.randn(11, 8)), True, 5.0), WORDS, (5, 11), rebuilt=False),
+    "GPT": Case(
+        lambda: models.GPT(11, 8, 2, 1, blocks.LearnedPositions(9, 8), dropout=0.2),
+        tokens(5),
+        (5, 11),
+        random=True,
+        tied=1,
+    ),
+    "GPT as Llama": Case(
+        lambda: models.GPT(
+            11,
+            8,
+            2,
+            1,
+            blocks.Rotary(4),
+            1,
+            activation=blocks.swiglu(),
+            order=blocks.PreNorm(blocks.RMSNorm()),
+            head=models.Untied(cap=5.0),
+            bias=False,
+        ),
+        tokens(5),
+        (5, 11),
+    ),
+    "BERT": Case(lambda: models.BERT(11, 8, 2, 1, 5, segments=1), tokens(5), (5, 8), random=True),
+    "MaskedBERT": Case(
+        lambda: models.MaskedBERT(models.BERT(11, 8, 2, 1, 5, segments=1)), tokens(5), (5, 11), random=True, tied=1
+    ),
+    "TextClassifier": Case(
+        lambda: models.TextClassifier(models.BERT(11, 8, 2, 1, 5, segments=1), 8, 3), tokens(5), (3,), random=True
+    ),
+    "Tagger": Case(
+        lambda: models.Tagger(models.RecurrentEncoder(blocks.GRU(), 11, 8, 6), 6, 3, 0.2),
+        tokens(5),
+        (5, 3),
+        random=True,
+        traced=False,
+    ),
+    "Transformer": Case(
+        lambda: models.Transformer(11, 8, 2, 1, blocks.SinusoidalPositions(8)),
+        tokens(5, 4),
+        (4, 11),
+        random=True,
+        tied=1,
+    ),
+    "MemoryNetwork": Case(lambda: models.MemoryNetwork(11, 3, 4, 8, 2), story, (3,), random=True),
     "TableNet": Case(lambda: models.TableNet(5, (4, 4), 3, hidden=(16, 8), members=4), row, (3,), random=True),
 }
 
@@ -292,6 +398,8 @@ DESCRIPTIONS = {
     *("He", "LeCun", "Orthogonal", "TruncatedNormal", "Xavier", "Norm", "Scheme"),
     *("Order", "PreNorm", "PostNorm", "Relation", "Stage", "Stem", "SmallStem", "PhotoStem"),
     *("Read", "ClassToken", "MeanToken"),
+    *("Cache", "Cell", "Elman", "LSTM", "GRU", "Head", "Tied", "Untied", "Memory", "Score"),
+    *("Summary", "FirstToken", "MeanOfTokens", "MostOfTokens"),
     *("Queries", "LearnedQueries", "DenoisingQueries", "Answers", "Places", "Truth"),
 }
 """Classes that are no modules of their own: schemes of initialisation, descriptions of parts, and the bases; they have

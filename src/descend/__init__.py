@@ -5,8 +5,8 @@
 >>> predictor.predict("examples/seven.png")
 {'label': '7', 'confidence': 0.99, …}
 
-The engine's names stand here too (`recipe`, `Experiment`, `Task`, `Descent`, `train`, `load` …). They are imported on
-first use, so that the command line answers before torch is there.
+The engine's names stand here too (`recipe`, `Experiment`, `Task`, `Descent`, `train` …), and `load`. They are imported
+on first use, so that the command line answers before torch is there.
 """
 
 import importlib
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         Task,
         evaluate,
         fit,
-        load,
         recipe,
         resume,
         train,
     )
+    from descend.ship import load
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module("descend.engine"), name)
+        return getattr(importlib.import_module("descend.ship" if name == "load" else "descend.engine"), name)
     raise AttributeError(f"descend has no {name!r}; it has {', '.join(__all__)}, and the packages inside it")
 
 

@@ -135,3 +135,42 @@ def test_predict_names_boxes_in_the_pictures_own_pixels(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)["boxes"]
     assert min(min(one["box"]) for one in found) >= 0
     assert max(one["box"][2] for one in found) > 32  # of 64 pixels, where the network saw 16
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory) -> Path:
+    """A run that tells good texts from bad ones."""
+    folder = tmp_path_factory.mktemp("texts")
+    rows = [json.dumps({"text": f"a {w} film number {i}", "label": n}) for i in range(60) for w, n in WORDS]
+    (folder / "reviews.jsonl").write_text("\n".join(rows))
+    words = ["--data", str(folder / "reviews.jsonl"), "--epochs", "3", "--out", str(folder / "run")]
+    assert main(["train", "sentiment", *words]) == 0
+    return folder / "run"
+
+
+WORDS = [("fine", "good"), ("great", "good"), ("dull", "bad"), ("poor", "bad")]
+
+
+@pytest.mark.slow
+def test_predict_reads_a_line_or_a_file_of_text(reviews, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(reviews), "a great film", "a dull film"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("a great film: good (")
+    assert second.startswith("a dull film: bad (")
+    Path("new.txt").write_text("a fine film\n\na poor film\n")
+    assert main(["predict", str(reviews), "new.txt", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["input"], one["label"]) for one in found] == [("new.txt:1", "good"), ("new.txt:3", "bad")]
+    Path("new.csv").write_text("text\na fine film\n")
+    assert main(["predict", str(reviews), "new.csv"]) == 0
+    assert capsys.readouterr().out.startswith("new.csv:2: good (")
+    Path("strange.txt").write_bytes("pi\u00e8tre film".encode("latin-1"))
+    for words, code, message in (
+        (["nothing.txt"], 2, "there is no file nothing.txt"),
+        ([" "], 3, "has no word"),
+        (["strange.txt"], 3, "is not utf-8 at byte 2"),
+    ):
+        assert main(["predict", str(reviews), *words]) == code
+        assert message in capsys.readouterr().err
+    assert main(["predict", str(reviews), "strange.txt", "--encoding", "latin-1"]) == 0

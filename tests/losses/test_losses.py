@@ -65,6 +65,10 @@ def _classed(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
     return torch.randn(n, 5, generator=g, dtype=torch.float64), torch.randint(4, (n,), generator=g)
 
 
+def _told(n: int, g: torch.Generator) -> tuple[Tensor, ...]:
+    return torch.randn(n, 3, 5, generator=g, dtype=torch.float64), torch.randint(7, (n, 3), generator=g)
+
+
 def _near(centres: Tensor) -> Callable[[int, torch.Generator], tuple[Tensor, ...]]:
     """Embeddings near a centre and opposite to one, so that every angle comes."""
 
@@ -77,6 +81,7 @@ def _near(centres: Tensor) -> Callable[[int, torch.Generator], tuple[Tensor, ...
 
 
 CENTRES = torch.randn(4, 5, generator=keyed.generator(8), dtype=torch.float64)
+WORDS = torch.randn(7, 5, generator=keyed.generator(9), dtype=torch.float64)
 WEIGHT = torch.tensor([0.2, 1.0, 3.0, 0.0], dtype=torch.float64)
 CASES = {
     "cross_entropy": Case("cross_entropy", _logits()),
@@ -107,6 +112,12 @@ CASES = {
     "semi_hard_triplet": Case("semi_hard_triplet", _classed, {"margin": 0.5}),
     "arcface": Case("arcface", _near(CENTRES), {"centres": CENTRES, "scale": 8.0}),
     "arcface, wide": Case("arcface", _near(CENTRES), {"centres": CENTRES, "scale": 8.0, "margin": 1.5}),
+    "word_cross_entropy": Case("word_cross_entropy", _told, {"weight": WORDS}),
+    "word_cross_entropy, all of it": Case(
+        "word_cross_entropy",
+        _told,
+        {"weight": WORDS, "bias": WORDS[:, 0], "cap": 2.0, "label_smoothing": 0.1, "ignore_index": 2},
+    ),
     "contrastive": Case("contrastive", _pairs, {"margin": 0.6}),
     "info_nce": Case("info_nce", _numbers(5), {"temperature": 0.5}),
 }
@@ -285,6 +296,10 @@ WRONG = {
     "arcface": (
         lambda: losses.arcface(torch.randn(6, 3), torch.zeros(5).long(), torch.randn(4, 3)),
         r"at each of \(6,\), not \(5,\)",
+    ),
+    "word_cross_entropy": (
+        lambda: losses.word_cross_entropy(torch.randn(2, 3, 5), torch.zeros(2, 4).long(), torch.randn(7, 5)),
+        r"one word for every state, \(2, 3\)",
     ),
     "contrastive": (
         lambda: losses.contrastive(*torch.randn(2, 6, 3), torch.ones(6, 1)),

@@ -100,16 +100,16 @@ def test_grouped_heads_are_repeated_heads():
 def test_with_rotary_positions_only_distances_count():
     rotary = Rotary(8)
     query, key = draw(1, 1, 1, 8), draw(1, 1, 1, 8, key=1)
-    q, k, bias = rotary(query.expand(1, 1, 6, 8), key.expand(1, 1, 6, 8))
+    q, k = rotary.turned(query.expand(1, 1, 6, 8)), rotary.turned(key.expand(1, 1, 6, 8))
     scores = (q @ k.mT)[0, 0]
-    assert bias is None
+    assert rotary.added(6, 6) is None
     for distance in range(-5, 6):
         diagonal = scores.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(scores[0, 0], scores[0, 1])
     # Su et al. 2021, equation 34, as complex numbers.
     x = draw(1, 1, 6, 8, key=2)
-    turned, _, _ = rotary(x, x)
+    turned = rotary.turned(x)
     angle = torch.arange(6)[:, None] * 10000.0 ** (-torch.arange(0, 8, 2) / 8)
     pairs = torch.complex(x[..., :4], x[..., 4:]) * torch.polar(torch.ones_like(angle), angle)
     torch.testing.assert_close(turned, torch.cat([pairs.real, pairs.imag], 3), rtol=1e-5, atol=1e-5)
@@ -131,9 +131,12 @@ def test_relative_buckets_are_the_papers(both):
     distance = torch.arange(-90, 91)[None]
     assert bias._bucket(distance).tolist() == [[bucket(d) for d in range(-90, 91)]]
     nn.init.normal_(bias.table)
-    _, _, added = bias(draw(1, 2, 3, 4), draw(1, 2, 5, 4))
-    assert added.shape == (2, 3, 5)
-    assert added[1, 2, 0] == bias.table[bucket(-2), 1]
+    added = bias.added(3, 5)
+    assert added.shape == (1, 2, 3, 5)
+    assert added[0, 1, 2, 0] == bias.table[bucket(-2), 1]
+    later = bias.added(3, 5, torch.tensor([0, 2]))
+    torch.testing.assert_close(later[:1], added)
+    assert later[1, 1, 0, 1] == bias.table[bucket(-1), 1]
 
 
 def test_a_bias_is_added_to_the_scores():
@@ -142,7 +145,7 @@ def test_a_bias_is_added_to_the_scores():
     x = draw(2, 5, 8).requires_grad_()
     maps = (attention.query(x), *attention.key_value(x).chunk(2, 2))
     q, k, v = (t.unflatten(2, (2, 4)).transpose(1, 2) for t in maps)
-    scores = q @ k.mT / 2 + attention.position(q, k)[2]
+    scores = q @ k.mT / 2 + attention.position.added(5, 5)
     scores = scores.masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -torch.inf)
     agree(attention(x), attention.out((scores.softmax(3) @ v).transpose(1, 2).flatten(2)), x)
 

@@ -11,14 +11,19 @@ import pytest
 
 from descend.data import datasets
 from descend.engine import Observer, fit, load
+from descend.recipes.adding import adding
+from descend.recipes.answer import answer
 from descend.recipes.denoise import denoise
 from descend.recipes.detect import dense, detect, detr, scratch
 from descend.recipes.digits import digits
 from descend.recipes.faces import faces
 from descend.recipes.fashion import fashion, lenet, mlp, resnet
 from descend.recipes.segment import segment
+from descend.recipes.sentiment import sentiment
+from descend.recipes.shakespeare import gpt, lstm, shakespeare
 from descend.recipes.superres import superres
 from descend.recipes.table import table
+from descend.recipes.translate import translate
 from descend.recipes.vit import convolutions, patches, vit
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -49,6 +54,17 @@ def _experiment(name: str, folder: Path):
         return faces(seed=0)
     if name.startswith("detect"):
         return detect({"dense": dense, "detr": detr}[name.partition("-")[2]], scratch, batch=4, workers=0, seed=0)
+    if name == "adding":
+        return adding(length=20, hidden=16, seed=0)
+    if name == "answer":
+        return answer(1, seed=0)
+    if name == "sentiment":
+        return sentiment(seed=0)
+    if name == "translate":
+        return translate(vocabulary=1000, batch=32, seed=0)
+    if name.startswith("shakespeare"):
+        model = {"gpt": gpt, "lstm": lstm}[name.partition("-")[2]]
+        return shakespeare(model, width=32, layers=2, length=32, seed=0)
     if name.startswith("vit"):
         return vit(stem={"patches": patches, "convolutions": convolutions}[name.partition("-")[2]], seed=0)
     return fashion({"mlp": mlp, "lenet": lenet, "resnet": resnet}[name.partition("-")[2]], seed=0)
@@ -62,6 +78,7 @@ def _curve(name: str, folder: Path) -> list[float]:
 
 NAMES = ["digits", "table", "fashion-mlp", "fashion-lenet", "fashion-resnet"]
 NAMES += ["vit-patches", "vit-convolutions", "segment", "denoise", "superres", "faces", "detect-dense", "detect-detr"]
+NAMES += ["adding", "answer", "sentiment", "translate", "shakespeare-gpt", "shakespeare-lstm"]
 
 
 @pytest.mark.slow

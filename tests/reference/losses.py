@@ -51,6 +51,24 @@ def cross_entropy(
     return total / count
 
 
+def word_cross_entropy(
+    states: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    cap: float | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Of every word on its own: z = W·h + b, with a cap c·tanh(z/c)."""
+    rows = []
+    for state in states.flatten(0, 1):
+        z = torch.stack([(row * state).sum() for row in weight])
+        z = z if bias is None else z + bias
+        rows.append(z if cap is None else cap * torch.tanh(z / cap))
+    return cross_entropy(torch.stack(rows), target.flatten(), None, label_smoothing, ignore_index)
+
+
 def binary_cross_entropy(
     logits: Tensor, target: Tensor, pos_weight: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:

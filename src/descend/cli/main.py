@@ -24,7 +24,7 @@ VERBS = {
     "train": ("descend.cli.train", "train", "RECIPE [--arg value]", "train; the folder of the run keeps everything"),
     "resume": ("descend.cli.train", "resume", "RUN", "go on where a run was stopped"),
     "evaluate": ("descend.cli.use", "evaluate", "RUN", "score the best model on the test split"),
-    "predict": ("descend.cli.use", "predict", "RUN FILE…", "answer for pictures, or for the rows of a table"),
+    "predict": ("descend.cli.use", "predict", "RUN FILE…", "answer for pictures, texts, or the rows of a table"),
     "bench": (
         "descend.cli.bench",
         "bench",

@@ -154,7 +154,7 @@ def _go_on(folder: Path, checkpoint: float, as_json: bool) -> int:
 def _reported(folder: Path, as_json: bool, work: Any) -> int:
     """Do the work under an observer, write the report however it ends, and say what to type next."""
     from descend.engine import Diverged, Interrupted, screen
-    from descend.insight import report, sheet
+    from descend.insight import looks, report, sheet
 
     try:
         result: Result = work(_lines() if as_json else screen())
@@ -165,6 +165,7 @@ def _reported(folder: Path, as_json: bool, work: Any) -> int:
     if ranks.first():
         made = result.experiment
         sheet(made.task, made.codec, made.test, folder / "sheet.png")
+        looks(made.task, made.codec, made.test, folder / "looks.json")
         report(folder)
         print(json.dumps({"folder": str(folder), "scores": result.scores}) if as_json else _said(folder, result.scores))
     return 0

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from descend.cli.arguments import Place, parse
 from descend.cli.train import description_of, folder_of
 from descend.cli.wrong import Wrong
+
+if TYPE_CHECKING:
+    from descend.data import Codec
 
 TABLES = {".csv", ".tsv", ".parquet", ".pq"}
 """Files that hold one example a row."""
@@ -67,8 +70,10 @@ def evaluate(words: Sequence[str]) -> None:
 class Predicting:
     run: Place[Path]
     """Folder of the run, or of a model."""
-    files: Place[Annotated[tuple[Path, ...], tyro.conf.arg(name="file")]]
-    """Pictures, or tables (.csv, .tsv, .parquet) with one example a row."""
+    files: Place[Annotated[tuple[str, ...], tyro.conf.arg(name="file")]]
+    """Pictures, texts, or tables (.csv, .tsv, .parquet) with one example a row; or a text itself."""
+    encoding: str | None = None
+    """Of files of text; as the run's own where not given."""
     json: bool = False
     """Print one JSON object a line, for machines."""
     out: Path | None = None
@@ -77,29 +82,34 @@ class Predicting:
 
 def predict(words: Sequence[str]) -> None:
     """One answer a line for every file, or every row of a table."""
-    about = "Answer for pictures, or for the rows of a table; one answer a line."
+    about = "Answer for pictures, texts, or the rows of a table; one answer a line."
     form = parse(Predicting, words, "descend predict", about)
     if not form.files:
         raise Wrong(f"name what to answer for: descend predict {form.run} FILE")
-    missing = next((file for file in form.files if not file.is_file()), None)
-    if missing is not None:
-        raise Wrong(f"there is no file {missing}")
     folder = folder_of(form.run)
-    from descend.engine import load
+    from descend.ship import load
 
     predictor = load(folder)
-    examples = (example for file in form.files for example in _examples(file))
+    reads = predictor.codec is not None and predictor.codec.parts("") is not None
+    missing = next((word for word in form.files if not _is_file(word) and not (reads and _is_text(word))), None)
+    if missing is not None:
+        raise Wrong(f"there is no file {missing}")
+    examples = (one for word in form.files for one in _examples(word, predictor.codec, form.encoding))
     while part := list(islice(examples, TOGETHER)):
         for (name, _), answer in zip(part, predictor.predict([raw for _, raw in part]), strict=True):
             if form.out is not None and "png" in answer:
                 answer["png"] = _written(answer["png"], form.out / f"{Path(name).stem}.png")
-            print(json.dumps({"input": name, **answer}) if form.json else f"{name}: {_said(answer)}", flush=True)
+            print(
+                json.dumps({"input": name, **answer}) if form.json else f"{_short(name)}: {_said(answer)}", flush=True
+            )
 
 
-def _examples(file: Path) -> Iterator[tuple[str, Any]]:
-    """(name, raw example) of a file: itself, or its rows."""
-    if file.suffix.lower() not in TABLES:
-        yield str(file), file
+def _examples(word: str, codec: Codec | None, encoding: str | None) -> Iterator[tuple[str, Any]]:
+    """(name, raw example) of a file: itself, its rows, or its texts; or of a text."""
+    file = Path(word)
+    if not _is_file(word) or file.suffix.lower() not in TABLES:
+        parts = None if codec is None else codec.parts(file if _is_file(word) else word, encoding)
+        yield from [(word, file)] if parts is None else parts
         return
     from descend.data.datasets.table import read_table
 
@@ -108,6 +118,18 @@ def _examples(file: Path) -> Iterator[tuple[str, Any]]:
     first = 1 if file.suffix.lower() in (".parquet", ".pq") else 2
     for number, row in enumerate(zip(*columns.values(), strict=True), first):
         yield f"{file}:{number}", dict(zip(columns, row, strict=True))
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):  # a long text is no name that a system would look up
+        return False
+
+
+def _is_text(word: str) -> bool:
+    """What is no file may be a text, unless it was meant for one."""
+    return any(letter.isspace() for letter in word) or not Path(word).suffix
 
 
 def _written(content: str, path: Path) -> str:
@@ -124,6 +146,8 @@ def _written(content: str, path: Path) -> str:
 def _said(answer: Mapping[str, Any]) -> str:
     if "label" in answer and "confidence" in answer:
         return f"{answer['label']} ({answer['confidence']:.1%})"
+    if "text" in answer:
+        return answer["text"]
     if "boxes" in answer:
         return "; ".join(map(_boxed, answer["boxes"])) or "nothing found"
     return ", ".join(f"{name} {_short(value)}" for name, value in answer.items())

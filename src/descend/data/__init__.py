@@ -24,6 +24,7 @@ from descend.data.augment import (
 )
 from descend.data.batch import Batch
 from descend.data.codecs import (
+    AnswerCodec,
     BoxCodec,
     Category,
     Codec,
@@ -34,12 +35,17 @@ from descend.data.codecs import (
     MaskCodec,
     Number,
     PhotoCodec,
+    PromptCodec,
+    SequenceCodec,
+    StoryCodec,
     TableCodec,
+    TagCodec,
+    TextCodec,
 )
 from descend.data.data import Data, Files, Tensors
 from descend.data.errors import BadData
 from descend.data.loader import Loader
-from descend.data.order import Together
+from descend.data.order import ByLength, Following, Shuffle, Together
 from descend.data.replay import Actor, Environment, Replay
 from descend.data.splits import Splits, split
 from descend.data.stream import Stream, Zip
@@ -47,10 +53,12 @@ from descend.data.stream import Stream, Zip
 __all__ = [
     "Actor",
     "Affine",
+    "AnswerCodec",
     "Augment",
     "BadData",
     "Batch",
     "BoxCodec",
+    "ByLength",
     "Category",
     "Codec",
     "Colour",
@@ -67,6 +75,7 @@ __all__ = [
     "Environment",
     "Files",
     "Flip",
+    "Following",
     "Hole",
     "ImageCodec",
     "Light",
@@ -78,13 +87,19 @@ __all__ = [
     "Noise",
     "Number",
     "PhotoCodec",
+    "PromptCodec",
     "RandAugment",
     "RandomCrop",
     "Replay",
+    "SequenceCodec",
+    "Shuffle",
     "Splits",
+    "StoryCodec",
     "Stream",
     "TableCodec",
+    "TagCodec",
     "Tensors",
+    "TextCodec",
     "Together",
     "Turn",
     "Zip",

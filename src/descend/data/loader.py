@@ -12,7 +12,7 @@ from torch import Tensor
 from descend.data.batch import Batch
 from descend.data.data import Data, Tensors
 from descend.data.errors import BadData
-from descend.data.order import Order, Together
+from descend.data.order import Order, Shuffle
 from descend.data.stream import Stream
 from descend.data.workers import WorkerDied, Workers
 from descend.functional import keyed
@@ -30,7 +30,7 @@ class Loader(Stream):
     Args:
         data: the samples.
         batch: samples a global batch, 1 or more.
-        shuffle: a new order every epoch, drawn alike from all or as `Together` draws it; else the data's own.
+        shuffle: a new order every epoch, drawn alike from all or by a `Shuffle`, as `Together`; else the data's own.
         augment: ``augment(batch, keys)`` with one 64-bit key a sample.
         workers: processes that read files ahead, in step order; 0 reads when asked. Data in memory needs none.
 
@@ -42,7 +42,7 @@ class Loader(Stream):
         self,
         data: Data,
         batch: int,
-        shuffle: bool | Together = True,
+        shuffle: bool | Shuffle = True,
         augment: Augment | None = None,
         workers: int = 0,
     ):

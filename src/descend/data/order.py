@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,15 @@ from torch import Tensor
 from descend.functional import keyed
 
 
+class Shuffle(ABC):
+    """An order of all samples that depends on keys alone."""
+
+    @abstractmethod
+    def __call__(self, *keys: int) -> Int[Tensor, "n"]: ...
+
+
 @dataclass(frozen=True, eq=False)
-class Together:
+class Together(Shuffle):
     """A shuffle in which samples of a class come some at a time, so that a batch holds pairs of one class even where
     classes are many (Schroff et al. 2015, section 3.2).
 
@@ -33,7 +41,6 @@ class Together:
             raise ValueError(f"Together: each is {self.each}; give 2 or more samples of a class, or shuffle=True")
 
     def __call__(self, *keys: int) -> Int[Tensor, "n"]:
-        """An order that depends on the keys alone."""
         order = keyed.permutation(len(self.target), *keys)
         order = order[self.target[order].argsort(stable=True)]  # class by class, each in an order of its own
         counts = self.target[order].unique_consecutive(return_counts=True)[1]
@@ -41,6 +48,60 @@ class Together:
         group = (place % self.each == 0).cumsum(0) - 1
         turn = keyed.permutation(int(group[-1]) + 1, *keys, self.each)
         return order[turn[group].argsort(stable=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class ByLength(Shuffle):
+    """A shuffle in which samples of about one length meet in a batch, so that little is padded: the samples are
+    shuffled, those of ``pool`` batches at a time sorted by length and cut into batches, and these shuffled again.
+
+    >>> Loader(data.train, 64, shuffle=ByLength(data.train.lengths, 64))
+
+    Args:
+        lengths: of the samples.
+        batch: samples of a batch, as the loader's.
+        pool: batches that are sorted together; 1 sorts nothing that matters.
+    """
+
+    lengths: Int[Tensor, "n"]
+    batch: int
+    pool: int = 50
+
+    def __call__(self, *keys: int) -> Int[Tensor, "n"]:
+        batches: list[Tensor] = []
+        for part in keyed.permutation(len(self.lengths), *keys).split(self.batch * self.pool):
+            batches += part[self.lengths[part].argsort(stable=True)].split(self.batch)
+        # A batch that is not full stays the last, where the loader expects it.
+        whole = [batch for batch in batches if len(batch) == self.batch]
+        rest = [batch for batch in batches if len(batch) < self.batch]
+        turn = keyed.permutation(len(whole), *keys, self.pool).tolist()
+        return torch.cat([*(whole[place] for place in turn), *rest])
+
+    def padding(self, seed: int = 0, epoch: int = 0) -> float:
+        """Share of a padded epoch's places that hold nothing, 0 … 1."""
+        places = sum(len(part) * int(part.max()) for part in self.lengths[self(seed, epoch)].split(self.batch))
+        return 1 - float(self.lengths.sum()) / places
+
+
+@dataclass(frozen=True, eq=False)
+class Following(Shuffle):
+    """No shuffle: the data are cut into as many rows as a batch has samples, and read along all of them at once, so
+    that each sample of a batch follows the one at its place in the batch before, as states that are carried want.
+
+    >>> Loader(data.train, 32, shuffle=Following(len(data.train), 32))
+
+    Args:
+        count: samples in all; what is over comes last.
+        batch: samples of a batch, as the loader's.
+    """
+
+    count: int
+    batch: int
+
+    def __call__(self, *keys: int) -> Int[Tensor, "n"]:
+        whole = self.count - self.count % self.batch
+        rows = torch.arange(whole).view(self.batch, -1)
+        return torch.cat([rows.T.flatten(), torch.arange(whole, self.count)])
 
 
 class Order:
@@ -51,11 +112,11 @@ class Order:
     Args:
         n: samples in all.
         batch: samples a batch.
-        shuffle: a new order every epoch, drawn alike from all or as `Together` draws it; else 0, 1, 2, …
+        shuffle: a new order every epoch, drawn alike from all or by a `Shuffle`; else 0, 1, 2, …
         seed: of the shuffle.
     """
 
-    def __init__(self, n: int, batch: int, shuffle: bool | Together, seed: int):
+    def __init__(self, n: int, batch: int, shuffle: bool | Shuffle, seed: int):
         self.n = n
         self.batch = batch
         self.shuffle = shuffle

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from descend.data import Codec, Data, Loader, Splits, Stream, Together
+from descend.data import Codec, Data, Loader, Shuffle, Splits, Stream
 from descend.engine.errors import UsageError
 from descend.engine.observers import Observer
 from descend.engine.task import Task
@@ -44,7 +44,7 @@ class Experiment:
     epochs: float | None = None
     steps: int | None = None
     augment: Callable | None = None
-    shuffle: bool | Together = True
+    shuffle: bool | Shuffle = True
     workers: int = 0
     every: int | None = None
     observers: Sequence[Observer] = ()

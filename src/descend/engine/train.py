@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from descend import __version__
-from descend.data import Splits
+from descend.data import ByLength, Splits
 from descend.engine import limits
 from descend.engine.checkpoint import replace_text
 from descend.engine.compute import Compute
@@ -98,6 +98,9 @@ def train(
     reader = run or Run(folder, lock=False)
     best = Best(experiment.codec)
     watching = [best, Journal(), *experiment.observers, *observers]
+    if isinstance(experiment.shuffle, ByLength) and run is not None:
+        for observer in watching:
+            observer.say(f"{experiment.shuffle.padding(experiment.seed):.1%} of the places in a batch are padding")
     try:
         fitted = fit(
             experiment.task,

@@ -177,3 +177,20 @@ def _decades(low: float, high: float) -> list[float]:
     powers = [10.0**n for n in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     stride = math.ceil(len(powers) / 7)
     return powers[::stride]
+
+
+def shares(rows: Sequence[Sequence[float]], left: Sequence[str], top: Sequence[str]) -> str:
+    """A table of shares, each cell shaded by its own; every row adds up to 1."""
+    head = "".join(f'<th scope=col class="up">{escape(name)}</th>' for name in top)
+    body = []
+    for row, name in zip(rows, left, strict=True):
+        tips = [escape(f"{name} asks {other}: {share:.0%}") for share, other in zip(row, top, strict=True)]
+        cells = "".join(
+            f'<td class="hit" style="--s:{100 * share:.0f}%" title="{tip}"></td>'
+            for share, tip in zip(row, tips, strict=True)
+        )
+        body.append(f"<tr><th scope=row>{escape(name)}</th>{cells}</tr>")
+    return (
+        f'<div class="wide"><table class="heat"><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )

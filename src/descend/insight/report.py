@@ -4,6 +4,7 @@ run.json       what was run
 metrics.jsonl  the curves
 scores.json    what was reached; missing where the run has not ended
 sheet.png      examples and answers; missing where there is nothing to see
+looks.json     examples in words, who asked whom, how far gradients reach; missing where there is nothing of it
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from descend.insight.charts import Curve, bar, chart, heat
+from descend.insight.charts import Curve, bar, chart, heat, shares
 from descend.insight.diagnosis import Line, confused, diagnose, interval, series
 
 LARGEST = 40
@@ -50,12 +51,15 @@ def report(folder: str | Path, ended: str = "") -> Path:
 def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: Mapping[str, Any], ended: str) -> str:
     recipe = run.get("recipe") or {}
     name = str(recipe.get("name") or "run")
+    looks = _json(folder / "looks.json")
     findings = diagnose(lines, scores, run, ended)
     sections = [
         _section("Diagnosis", f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in findings)}</ul>"),
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
-        _section("Examples of the test split", _sheet(folder / "sheet.png")),
+        _section("Examples of the test split", _sheet(folder / "sheet.png") + _examples(looks.get("examples", []))),
+        _section("Which words were asked for each word", _asked(looks.get("attention"))),
+        _section("How far gradients reach", _reach(looks.get("reach"))),
         _section("By class on the test split", _by_class(scores)),
         _section("Confusion on the test split", _confusion(scores)),
         _section("Where the time went", _time(scores)),
@@ -287,6 +291,34 @@ def _sheet(path: Path) -> str:
         return ""
     content = base64.b64encode(path.read_bytes()).decode()
     return f'<img class="sheet" alt="examples and what was answered" src="data:image/png;base64,{content}">'
+
+
+def _examples(told: Sequence[Mapping[str, str]]) -> str:
+    """Texts, one example a row."""
+    names = dict.fromkeys(name for one in told for name in one)
+    head = "".join(f"<th scope=col>{name}</th>" for name in names)
+    cells = ["".join(f"<td>{escape(one.get(name) or '')}</td>" for name in names) for one in told]
+    rows = "".join(f"<tr>{row}</tr>" for row in cells)
+    table = f'<table class="told"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="wide">{table}</div>' if told else ""
+
+
+def _asked(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    note = "<p><small>A row is a word that was told; the darker, the more it asked the word above.</small></p>"
+    return shares(found["shares"], found["told"], found["read"]) + note
+
+
+def _reach(found: Sequence[float] | None) -> str:
+    if not found:
+        return ""
+    points = [(float(step), length) for step, length in enumerate(found, 1)]
+    drawn = chart("Gradient of the loss by what was read", [Curve("length", points, 1)], "step of the row")
+    first, last = (sum(part) / len(part) for part in (found[: len(found) // 4], found[-len(found) // 4 :]))
+    share = first / last if last else 0.0
+    note = f"The first quarter of a row teaches {share:.2g} times as much as the last."
+    return f'<div class="charts">{drawn}</div><p><small>{note}</small></p>'
 
 
 def _section(title: str, inside: str) -> str:

@@ -11,6 +11,7 @@ from descend.losses.classification import (
     sample_dice,
 )
 from descend.losses.embedding import arcface, contrastive, cosine, info_nce, semi_hard_triplet, triplet
+from descend.losses.language import word_cross_entropy
 from descend.losses.regression import huber, mae, mse, quantile
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "sample_dice",
     "semi_hard_triplet",
     "triplet",
+    "word_cross_entropy",
 ]

@@ -4,9 +4,11 @@ from descend.metrics.confusion import Accuracy, Confusion, Dice, IoU
 from descend.metrics.loss import MeanLoss
 from descend.metrics.pictures import PSNR, SSIM
 from descend.metrics.precision import AveragePrecision, MeanAveragePrecision
+from descend.metrics.texts import BLEU, RougeL
 from descend.metrics.verification import Identification, Rates, Verification
 
 __all__ = [
+    "BLEU",
     "PSNR",
     "SSIM",
     "Accuracy",
@@ -18,5 +20,6 @@ __all__ = [
     "MeanAveragePrecision",
     "MeanLoss",
     "Rates",
+    "RougeL",
     "Verification",
 ]

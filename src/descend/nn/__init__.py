@@ -21,7 +21,7 @@ from descend.nn.activations import (
     reglu,
     swiglu,
 )
-from descend.nn.attention import Attention
+from descend.nn.attention import Attention, Cache
 from descend.nn.blocks import ConvBlock, LinearBlock, PadFar, Residual, bottleneck_block, residual_block
 from descend.nn.convolution import FeaturePyramid, InvertedResidual, SqueezeExcite, UpBlock, separable_block
 from descend.nn.dropout import Dropout, Dropout1d, Dropout2d, DropPath
@@ -48,21 +48,27 @@ from descend.nn.positions import (
     SinusoidalGrid,
     SinusoidalPositions,
 )
+from descend.nn.recurrence import GRU, LSTM, Cell, Elman, Recurrent
 from descend.nn.transformer import Branch, FeedForward, Order, PostNorm, PreNorm, TransformerBlock
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "SELU",
     "Attention",
     "BatchNorm",
     "Branch",
+    "Cache",
+    "Cell",
     "ConvBlock",
     "ConvStem",
     "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
+    "Elman",
     "FeaturePyramid",
     "FeedForward",
     "Gated",
@@ -88,6 +94,7 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "Recurrent",
     "Relation",
     "RelativeBias",
     "Residual",

@@ -10,21 +10,20 @@
 | `RelativeBias` | adds a learned number a head and distance to the scores | Raffel et al. 2020 |
 
 The first two take sequences [batch, time, width], the next two grids [batch, width, rows, columns]. The last two are
-given to `Attention`: ``position(query, key)`` returns both, and what is to be added to their scores.
+given to `Attention`: they turn queries and keys, or say what is to be added to their scores. Sequences begin at place
+0, or each at its own ``start``, where tokens before them were seen already (`Cache`).
 """
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 from torch.nn import functional
 
-Queries = Float[Tensor, "batch heads queries width"]
-Keys = Float[Tensor, "batch kv_heads keys width"]
+Start = Int[Tensor, "batch"] | None
 
 
 class LearnedPositions(nn.Module):
@@ -45,13 +44,13 @@ class LearnedPositions(nn.Module):
         # Small beside the tokens, as in BERT and GPT: what stands there matters more at first than where.
         self.table = nn.Parameter(torch.randn(1, length, width) * 0.02)
 
-    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+    def forward(self, x: Float[Tensor, "batch time width"], start: Start = None) -> Float[Tensor, "batch time width"]:
         if x.shape[1] > self.length:
             raise ValueError(
                 f"LearnedPositions: {x.shape[1]} tokens, but places were learned for {self.length}: give shorter "
                 "sequences, or build the network with a greater length"
             )
-        return x + self.table[:, : x.shape[1]]
+        return x + (self.table[:, : x.shape[1]] if start is None else self.table[0, _places(x.shape[1], start)])
 
 
 class SinusoidalPositions(nn.Module):
@@ -60,17 +59,21 @@ class SinusoidalPositions(nn.Module):
     Args:
         width: of a token, even.
         base: the longest wavelength over 2π.
+        apart: all sines before all cosines, as the first published code had it.
     """
 
-    def __init__(self, width: int, base: float = 10000.0):
+    def __init__(self, width: int, base: float = 10000.0, apart: bool = False):
         super().__init__()
         _even("SinusoidalPositions", width, 2)
         self.width = width
         self.base = base
+        self.apart = apart
 
-    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        places = torch.arange(x.shape[1], device=x.device)
-        return x + sinusoid(places, self.width, self.base).to(x.dtype)
+    def forward(self, x: Float[Tensor, "batch time width"], start: Start = None) -> Float[Tensor, "batch time width"]:
+        places = torch.arange(x.shape[1], device=x.device) if start is None else _places(x.shape[1], start)
+        waves = sinusoid(places, self.width, self.base)
+        waves = torch.cat([waves[..., 0::2], waves[..., 1::2]], -1) if self.apart else waves
+        return x + waves.to(x.dtype)
 
 
 class LearnedGrid(nn.Module):
@@ -136,11 +139,17 @@ class SinusoidalGrid(nn.Module):
 
 
 class Relation(nn.Module):
-    """Base of what acts inside attention."""
+    """Base of what acts inside attention: it turns queries and keys, or says what is added to their scores, or both."""
 
-    @abstractmethod
-    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, Float[Tensor, "heads queries keys"] | None]:
-        """Query and key as they are to be compared, and what is added to their scores."""
+    def turned(
+        self, x: Float[Tensor, "batch heads time width"], start: Start = None
+    ) -> Float[Tensor, "batch heads time width"]:
+        """Queries or keys as they are to be compared; by default as they are."""
+        return x
+
+    def added(self, queries: int, keys: int, start: Start = None) -> Float[Tensor, "#batch heads queries keys"] | None:
+        """What is added to the scores; nothing by default. Keys stand at 0, 1, …, queries at start, start + 1, …"""
+        return None
 
 
 class Rotary(Relation):
@@ -158,12 +167,12 @@ class Rotary(Relation):
         self.width = width
         self.base = base
 
-    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, None]:
-        return self._turned(query), self._turned(key), None
-
-    def _turned(self, x: Tensor) -> Tensor:
-        wave = sinusoid(torch.arange(x.shape[2], device=x.device), self.width, self.base).to(x.dtype)
-        sine, cosine = wave[:, 0::2], wave[:, 1::2]
+    def turned(
+        self, x: Float[Tensor, "batch heads time width"], start: Start = None
+    ) -> Float[Tensor, "batch heads time width"]:
+        places = torch.arange(x.shape[2], device=x.device) if start is None else _places(x.shape[2], start)[:, None]
+        wave = sinusoid(places, self.width, self.base).to(x.dtype)
+        sine, cosine = wave[..., 0::2], wave[..., 1::2]
         first, second = x.chunk(2, 3)
         return torch.cat([first * cosine - second * sine, second * cosine + first * sine], 3)
 
@@ -189,13 +198,13 @@ class RelativeBias(Relation):
         # Nothing is near or far at first.
         self.table = nn.Parameter(torch.zeros(buckets, heads))
 
-    def forward(self, query: Queries, key: Keys) -> tuple[Queries, Keys, Float[Tensor, "heads queries keys"]]:
-        distance = (
-            torch.arange(key.shape[2], device=key.device) - torch.arange(query.shape[2], device=key.device)[:, None]
-        )
-        return query, key, self.table[self._bucket(distance)].permute(2, 0, 1)
+    def added(self, queries: int, keys: int, start: Start = None) -> Float[Tensor, "#batch heads queries keys"]:
+        device = self.table.device
+        own = torch.arange(queries, device=device)[None] if start is None else _places(queries, start)
+        distance = torch.arange(keys, device=device) - own[:, :, None]
+        return self.table[self._bucket(distance)].movedim(3, 1)
 
-    def _bucket(self, distance: Int[Tensor, "queries keys"]) -> Int[Tensor, "queries keys"]:
+    def _bucket(self, distance: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         half = self.buckets // 2 if self.both else self.buckets
         far = distance.abs() if self.both else (-distance).clamp(min=0)
         near = half // 2  # these have a bucket each
@@ -210,6 +219,10 @@ def sinusoid(places: Num[Tensor, "*shape"], width: int, base: float = 10000.0) -
     frequencies = base ** (-torch.arange(0, width, 2, device=places.device) / width)
     angles = places[..., None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
+def _places(length: int, start: Int[Tensor, "batch"]) -> Int[Tensor, "batch length"]:
+    return start[:, None] + torch.arange(length, device=start.device)
 
 
 def _even(name: str, number: int, by: int) -> None:

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from descend.nn.activations import GELU, Gated, each
-from descend.nn.attention import Attention
+from descend.nn.attention import Attention, Cache
 from descend.nn.dropout import DropPath
 from descend.nn.norms import LayerNorm, Norm
 
@@ -174,9 +174,11 @@ class TransformerBlock(nn.Module):
         context_mask: Tensor | None = None,
         place: Float[Tensor, "#batch time width"] | None = None,
         context_place: Float[Tensor, "#batch places context_width"] | None = None,
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        """Args: who may be asked, and where the tokens stand, of the sequence and of the context (`Attention`)."""
-        x = self.branches[0](x, self.attention, None, mask, place)
+        """Args: who may be asked, and where the tokens stand, of the sequence and of the context; what was seen already
+        (`Attention`)."""
+        x = self.branches[0](x, self.attention, None, mask, place, None, cache)
         if self.cross is not None:
-            x = self.branches[1](x, self.cross, context, context_mask, place, context_place)
+            x = self.branches[1](x, self.cross, context, context_mask, place, context_place, cache)
         return self.branches[-1](x, self.feed)

@@ -7,9 +7,14 @@ from descend.data.codecs.embed import EmbedCodec
 from descend.data.codecs.image import ImageCodec
 from descend.data.codecs.mask import MaskCodec
 from descend.data.codecs.photo import PhotoCodec
+from descend.data.codecs.sequence import SequenceCodec
+from descend.data.codecs.story import StoryCodec
 from descend.data.codecs.table import TableCodec
+from descend.data.codecs.text import PromptCodec, TextCodec
+from descend.data.codecs.words import AnswerCodec, TagCodec
 
 __all__ = [
+    "AnswerCodec",
     "BoxCodec",
     "Category",
     "Codec",
@@ -20,5 +25,10 @@ __all__ = [
     "MaskCodec",
     "Number",
     "PhotoCodec",
+    "PromptCodec",
+    "SequenceCodec",
+    "StoryCodec",
     "TableCodec",
+    "TagCodec",
+    "TextCodec",
 ]

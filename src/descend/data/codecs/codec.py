@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -51,6 +52,22 @@ class Codec(ABC):
         """The answer to one raw example, for codecs whose answers depend on what `encode` leaves out, as a picture's
         own size is; by default what `decode` gives."""
         return self.decode(output)
+
+    def parts(self, source: str | Path, encoding: str | None = None) -> list[tuple[str, Any]] | None:
+        """Of codecs that read texts: the raw examples in a text or a file of text, each with what it is called; None
+        of others.
+
+        Args: encoding: of the file; the codec's own if None.
+
+        Raises:
+            BadData: the file cannot be read.
+        """
+        return None
+
+    def words(self, sample: Mapping[str, Tensor], output: Tensor | None = None) -> dict[str, str] | None:
+        """One example in words: what was ``given``, what was ``meant``, and, with an output, what was ``answered``;
+        None where words do not tell it."""
+        return None
 
     def draw(self, sample: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
         """One example, what is true of it and what was answered, as a picture; None where there is nothing to see."""

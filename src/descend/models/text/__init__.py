@@ -1,0 +1,45 @@
+"""Networks that read and tell texts."""
+
+from descend.models.text.bert import BERT, MaskedBERT
+from descend.models.text.encoders import (
+    FirstToken,
+    MeanOfTokens,
+    MostOfTokens,
+    RecurrentEncoder,
+    Summary,
+    Tagger,
+    TextClassifier,
+)
+from descend.models.text.gpt import GPT
+from descend.models.text.head import Head, Logits, Tied, Untied
+from descend.models.text.memory import Memory
+from descend.models.text.reader import RecurrentReader
+from descend.models.text.recurrent import RecurrentLanguage
+from descend.models.text.stories import MemoryNetwork
+from descend.models.text.translate import AdditiveScore, DotScore, RecurrentTranslator, Score, Transformer
+
+__all__ = [
+    "BERT",
+    "GPT",
+    "AdditiveScore",
+    "DotScore",
+    "FirstToken",
+    "Head",
+    "Logits",
+    "MaskedBERT",
+    "MeanOfTokens",
+    "Memory",
+    "MemoryNetwork",
+    "MostOfTokens",
+    "RecurrentEncoder",
+    "RecurrentLanguage",
+    "RecurrentReader",
+    "RecurrentTranslator",
+    "Score",
+    "Summary",
+    "Tagger",
+    "TextClassifier",
+    "Tied",
+    "Transformer",
+    "Untied",
+]

@@ -1,0 +1,69 @@
+"""A text, letter by letter: after three minutes it speaks in verses, and in words that are nearly English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from torch import nn
+
+from descend.data import TextCodec, datasets
+from descend.engine import Choice, Experiment, recipe
+from descend.models import GPT, RecurrentLanguage
+from descend.nn import LSTM, PreNorm, RMSNorm, Rotary, SquaredReLU
+from descend.optim import AdamW, ClipNorm, Muon, OneCycle, Optimizer
+from descend.tasks import Language
+
+
+def gpt(vocabulary: int, width: int, layers: int) -> tuple[nn.Module, Optimizer]:
+    """Rotary positions, root-mean-square norms, squared ReLUs."""
+    network = GPT(
+        vocabulary,
+        width,
+        width // 32,
+        layers,
+        Rotary(32),
+        activation=SquaredReLU(),
+        order=PreNorm(RMSNorm()),
+        bias=False,
+    )
+    return network, Muon(0.02, weight_decay=0.1, rest_lr=3e-3, schedule=OneCycle())
+
+
+def lstm(vocabulary: int, width: int, layers: int) -> tuple[nn.Module, Optimizer]:
+    """Two layers, twice as wide as the other, which makes them as large."""
+    return (
+        RecurrentLanguage(LSTM(), vocabulary, 2 * width, 2),
+        AdamW(4e-3, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0)),
+    )
+
+
+@recipe
+def shakespeare(
+    model: Annotated[Callable[[int, int, int], tuple[nn.Module, Optimizer]], Choice(gpt=gpt, lstm=lstm)] = gpt,
+    data: Path | None = None,
+    width: int = 128,
+    layers: int = 4,
+    length: int = 64,
+    batch: int = 12,
+    steps: int = 2000,
+    encoding: str = "utf-8",
+) -> Experiment:
+    """Tell a text on, letter by letter: Shakespeare's, or any other; of a folder **/*.txt, by pieces of words.
+
+    descend train shakespeare
+    descend train shakespeare --model lstm
+    descend train shakespeare --data any.txt
+    descend train shakespeare --data folder --length 128 --batch 32
+    descend train shakespeare --width 384 --layers 6 --length 256 --batch 64 --steps 5000      # for a GPU
+    """
+    if data is None:
+        splits = datasets.shakespeare(length)
+    elif data.is_dir():
+        splits = datasets.corpus(data, length=length, encoding=encoding)
+    else:
+        splits = datasets.text(data, length=length, encoding=encoding)
+    assert isinstance(splits.codec, TextCodec)
+    network, optimizer = model(splits.codec.vocabulary, width, layers)
+    return Experiment(task=Language(network, optimizer), data=splits, batch=batch, steps=steps, every=500)

@@ -1,0 +1,51 @@
+"""A line for a paragraph: what a package of Debian is, told from its description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from descend.data import ByLength, TextCodec, datasets
+from descend.data.datasets import Texts
+from descend.engine import Experiment, recipe
+from descend.models import Transformer
+from descend.nn import SinusoidalPositions
+from descend.optim import EMA, AdamW, ClipNorm, OneCycle
+from descend.tasks import Summarise
+
+
+@recipe
+def summarise(
+    data: Path | None = None,
+    text: str = "text",
+    summary: str = "summary",
+    vocabulary: int = 8000,
+    length: int = 160,
+    width: int = 192,
+    batch: int = 64,
+    epochs: int = 12,
+    encoding: str = "utf-8",
+) -> Experiment:
+    """Tell a description of a package in one line; or any texts in fewer words.
+
+    These come from a table (.jsonl, .csv, .tsv, .parquet) with the columns --text and --summary.
+
+    descend train summarise
+    descend train summarise --data news.jsonl --summary headline
+    """
+    if data is None:
+        splits = datasets.synopses(vocabulary, length)
+    else:
+        found = datasets.by_key(datasets.rows(data, text, summary, encoding))
+        splits = datasets.pairs(found, None, vocabulary, length, data.stem)
+    assert isinstance(splits.train, Texts)
+    assert isinstance(splits.codec, TextCodec)
+    network = Transformer(splits.codec.vocabulary, width, 6, 3, SinusoidalPositions(width), 2 * width, dropout=0.2)
+    optimizer = AdamW(2e-3, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0), average=EMA(0.999))
+    return Experiment(
+        task=Summarise(network, optimizer, splits.codec, most=30),
+        data=splits,
+        batch=batch,
+        epochs=epochs,
+        shuffle=ByLength(splits.train.lengths, batch),
+        every=3 * -(-len(splits.train) // batch),
+    )

@@ -1,0 +1,66 @@
+"""English into German, by captions of pictures; or any lines into others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from torch import nn
+
+from descend.data import ByLength, TextCodec, datasets
+from descend.data.datasets import Texts
+from descend.engine import Choice, Experiment, UsageError, recipe
+from descend.models import DotScore, RecurrentTranslator, Transformer
+from descend.nn import GRU, SinusoidalPositions
+from descend.optim import EMA, AdamW, ClipNorm, OneCycle
+from descend.tasks import Translate
+
+
+def transformer(vocabulary: int) -> nn.Module:
+    """Four blocks on each side, as Wu et al. 2021 have it for these captions."""
+    return Transformer(vocabulary, 128, 4, 4, SinusoidalPositions(128), 256, dropout=0.3)
+
+
+def recurrent(vocabulary: int) -> nn.Module:
+    """Gated recurrence, and attention behind the decoder's state."""
+    return RecurrentTranslator(GRU(), vocabulary, 256, DotScore(256), 1, dropout=0.3)
+
+
+@recipe
+def translate(
+    model: Annotated[Callable[[int], nn.Module], Choice(transformer=transformer, recurrent=recurrent)] = transformer,
+    source: str = "en",
+    answer: str = "de",
+    data: Path | None = None,
+    into: Path | None = None,
+    vocabulary: int = 6000,
+    batch: int = 128,
+    epochs: int = 30,
+    encoding: str = "utf-8",
+) -> Experiment:
+    """Translate captions, and be asked the 1,000 of 2016; or translate lines of one file into those of another.
+
+    descend train translate
+    descend train translate --model recurrent
+    descend train translate --source de --answer en
+    descend train translate --data lines.en --into lines.fr
+    """
+    if (data is None) != (into is None):
+        raise UsageError("give two files, line by line each other's translation: --data lines.en --into lines.fr")
+    if data is None or into is None:
+        splits = datasets.multi30k(source, answer, vocabulary)
+    else:
+        found = datasets.parallel(data, into, encoding)
+        splits = datasets.pairs(datasets.by_key(found), None, vocabulary, name=data.stem)
+    assert isinstance(splits.train, Texts)
+    assert isinstance(splits.codec, TextCodec)
+    optimizer = AdamW(3e-3, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0), average=EMA(0.999))
+    return Experiment(
+        task=Translate(model(splits.codec.vocabulary), optimizer, splits.codec),
+        data=splits,
+        batch=batch,
+        epochs=epochs,
+        shuffle=ByLength(splits.train.lengths, batch),
+        every=5 * -(-len(splits.train) // batch),
+    )

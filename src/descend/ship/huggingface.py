@@ -1,0 +1,384 @@
+"""Networks in the folders of Hugging Face: config.json, safetensors, tokenizer.json. Read as plain data; nothing that a
+folder brings is executed, and every tensor has to find its place.
+
+Known are the families bert, gpt2, llama and marian.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from descend import models
+from descend.data import BadData, PromptCodec, TextCodec
+from descend.data.datasets.text import LONGEST
+from descend.engine import Predictor
+from descend.nn import (
+    GELU,
+    LayerNorm,
+    LearnedPositions,
+    PostNorm,
+    PreNorm,
+    ReLU,
+    RMSNorm,
+    Rotary,
+    SiLU,
+    SinusoidalPositions,
+    swiglu,
+)
+from descend.optim import AdamW
+from descend.tasks import Greedy, Language, Sentences, Translate
+
+Config = Mapping[str, Any]
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a kind of network is written.
+
+    Attributes:
+        build: our network, by its configuration.
+        names: from their names to ours: patterns, in which \\1 is a layer's number.
+        whole: their tensors as ours are shaped, before they are renamed.
+        unused: names that our network has no use for.
+    """
+
+    build: Callable[[Config], nn.Module]
+    names: Mapping[str, str]
+    whole: Callable[[Tensors, Config], Tensors]
+    unused: str
+
+
+def network(folder: str | Path) -> nn.Module:
+    """The network of a folder, with its weights, in evaluation mode.
+
+    Raises:
+        BadData: the folder holds no configuration or no safetensors, is of another family, or its tensors are not
+            those that its configuration speaks of; the message names the first.
+    """
+    folder = Path(folder)
+    config = _json(folder / "config.json")
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        raise BadData(f"{folder} holds a network of the family {kind!r}; known are {', '.join(FAMILIES)}")
+    family = FAMILIES[kind]
+    made = family.build(config)
+    found = family.whole(_tensors(folder), config)
+    renamed = {}
+    for name, tensor in found.items():
+        ours = _renamed(name, family.names)
+        if ours is None and not re.fullmatch(family.unused, name):
+            raise BadData(f"{folder}: the tensor {name} belongs nowhere in a network of the family {kind}")
+        if ours is not None:
+            renamed[ours] = tensor
+    own = made.state_dict()
+    for name, tensor in own.items():
+        if name not in renamed and not any(tensor is other for key, other in own.items() if key in renamed):
+            tied = [key for key, other in own.items() if other.data_ptr() == tensor.data_ptr() and key in renamed]
+            if not tied:
+                raise BadData(f"{folder}: the tensor for {name} is missing: the file was cut, or is another network's")
+            renamed[name] = renamed[tied[0]]
+        if renamed[name].shape != tensor.shape:
+            raise BadData(
+                f"{folder}: the tensor for {name} is {tuple(renamed[name].shape)}, config.json asks for "
+                f"{tuple(tensor.shape)}"
+            )
+    made.load_state_dict(renamed)
+    return made.eval()
+
+
+def predictor(folder: str | Path) -> Predictor:
+    """The network of a folder behind its tokenizer, ready to answer and to be taught on: of bert, points of sentences;
+    of gpt2 and llama, texts told on; of marian, translations.
+
+    >>> predictor("all-MiniLM-L6-v2").predict("a fine film")["embedding"]
+
+    Raises:
+        BadData: as of `network`; or there is no tokenizer.json.
+    """
+    folder = Path(folder)
+    made, config = network(folder), _json(folder / "config.json")
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise BadData(
+            f"{path} is not there: the network reads tokens; save its tokenizer with it, as "
+            "AutoTokenizer.from_pretrained(…).save_pretrained(…) does"
+        )
+    content, optimizer = path.read_text("utf-8"), AdamW(5e-5)
+    end = config.get("eos_token_id")
+    end = end[0] if isinstance(end, list) else -1 if end is None else end
+    if isinstance(made, models.BERT):
+        pooling = folder / "1_Pooling" / "config.json"
+        first = pooling.is_file() and _json(pooling).get("pooling_mode_cls_token")
+        summary = models.FirstToken() if first else models.MeanOfTokens()
+        return Predictor(Sentences(made, optimizer, summary).eval(), TextCodec(content, made.length, marked=True))
+    if isinstance(made, models.GPT):
+        task = Language(made, optimizer, Greedy(), most=100, end=end)
+        codec = PromptCodec(content, made.length or LONGEST, marked=True, end=end)
+        return Predictor(task.eval(), codec)
+    codec = TextCodec(content, config["max_position_embeddings"], marked=True, end=end)
+    task = Translate(made, optimizer, codec, most=100, begin=config["decoder_start_token_id"])
+    return Predictor(task.eval(), codec)
+
+
+def _json(path: Path) -> Config:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadData(f"{path} is not there: a folder of Hugging Face holds config.json") from None
+    except ValueError as error:
+        raise BadData(f"{path} is torn or no JSON: {error}") from None
+
+
+def _tensors(folder: Path) -> Tensors:
+    """Of all safetensors files; old .bin files by torch's reader that builds tensors alone."""
+    files = sorted(folder.glob("*.safetensors"))
+    try:
+        if files:
+            return {name: tensor for file in files for name, tensor in load_file(file).items()}
+        old = sorted(folder.glob("pytorch_model*.bin"))
+        if old:
+            return {n: t for file in old for n, t in torch.load(file, "cpu", weights_only=True).items()}
+    except SafetensorError as error:
+        raise BadData(f"{folder}: a safetensors file is torn or broken ({error})") from None
+    except Exception as error:  # torch's reader raises what it likes for what is no plain tensors
+        raise BadData(f"{folder}: the .bin file holds more than tensors, or is torn: {str(error)[:100]}") from None
+    raise BadData(f"{folder} holds no .safetensors file: save the network with safe_serialization=True")
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str | None:
+    for pattern, ours in names.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(ours)
+    return None
+
+
+def _joined(tensors: Tensors, first: str, second: str, joined: str) -> Tensors:
+    """Keys and values in one: the names of both hold ``first`` and ``second`` where ours holds ``joined``."""
+    found = {}
+    for name, tensor in tensors.items():
+        if second in name:
+            continue
+        if first in name:
+            found[name.replace(first, joined)] = torch.cat([tensor, tensors[name.replace(first, second)]])
+        else:
+            found[name] = tensor
+    return found
+
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "gelu": GELU,
+    "gelu_new": lambda: GELU("tanh"),
+    "gelu_pytorch_tanh": lambda: GELU("tanh"),
+    "relu": ReLU,
+    "silu": SiLU,
+    "swish": SiLU,
+}
+
+
+def _activation(name: str) -> nn.Module:
+    if name not in ACTIVATIONS:
+        raise BadData(f"config.json asks for the activation {name!r}; known are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]()
+
+
+def _bert(c: Config) -> models.BERT:
+    return models.BERT(
+        c["vocab_size"],
+        c["hidden_size"],
+        c["num_attention_heads"],
+        c["num_hidden_layers"],
+        c["max_position_embeddings"],
+        c["intermediate_size"],
+        c["type_vocab_size"],
+        _activation(c["hidden_act"]),
+        LayerNorm(c["layer_norm_eps"]),
+        c["hidden_dropout_prob"],
+    )
+
+
+def _bert_whole(tensors: Tensors, config: Config) -> Tensors:
+    bare = {name.removeprefix("bert."): tensor for name, tensor in tensors.items()}
+    return _joined(bare, "self.key.", "self.value.", "self.both.")
+
+
+BERT = Family(
+    _bert,
+    {
+        r"embeddings\.word_embeddings\.weight": "words.weight",
+        r"embeddings\.position_embeddings\.weight": "places.weight",
+        r"embeddings\.token_type_embeddings\.weight": "kinds.weight",
+        r"embeddings\.LayerNorm\.(\w+)": r"normalise.\1",
+        r"encoder\.layer\.(\d+)\.attention\.self\.query\.(\w+)": r"blocks.\1.attention.query.\2",
+        r"encoder\.layer\.(\d+)\.attention\.self\.both\.(\w+)": r"blocks.\1.attention.key_value.\2",
+        r"encoder\.layer\.(\d+)\.attention\.output\.dense\.(\w+)": r"blocks.\1.attention.out.\2",
+        r"encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\.(\w+)": r"blocks.\1.branches.0.normalise.\2",
+        r"encoder\.layer\.(\d+)\.intermediate\.dense\.(\w+)": r"blocks.\1.feed.0.\2",
+        r"encoder\.layer\.(\d+)\.output\.dense\.(\w+)": r"blocks.\1.feed.2.\2",
+        r"encoder\.layer\.(\d+)\.output\.LayerNorm\.(\w+)": r"blocks.\1.branches.1.normalise.\2",
+    },
+    _bert_whole,
+    r"pooler\..*|cls\..*|classifier\..*|embeddings\.position_ids",
+)
+
+
+def _gpt2(c: Config) -> models.GPT:
+    position = LearnedPositions(c["n_positions"], c["n_embd"])
+    return models.GPT(
+        c["vocab_size"],
+        c["n_embd"],
+        c["n_head"],
+        c["n_layer"],
+        position,
+        hidden=c.get("n_inner"),
+        activation=_activation(c["activation_function"]),
+        order=PreNorm(LayerNorm(c["layer_norm_epsilon"])),
+        dropout=c["resid_pdrop"],
+    )
+
+
+def _gpt2_whole(tensors: Tensors, config: Config) -> Tensors:
+    found, width = {}, config["n_embd"]
+    for name, tensor in tensors.items():
+        bare = name.removeprefix("transformer.")
+        # Their maps are written the other way round.
+        turned = tensor.T if re.search(r"\.(c_attn|c_proj|c_fc)\.weight$", bare) else tensor
+        if ".c_attn." in bare:
+            found[bare.replace("c_attn", "query")] = turned[:width]
+            found[bare.replace("c_attn", "both")] = turned[width:]
+        else:
+            found[bare] = tensor[None] if bare == "wpe.weight" else turned
+    return {name: tensor.contiguous() for name, tensor in found.items()}
+
+
+GPT2 = Family(
+    _gpt2,
+    {
+        r"wte\.weight": "words.weight",
+        r"wpe\.weight": "position.table",
+        r"h\.(\d+)\.ln_1\.(\w+)": r"blocks.\1.branches.0.normalise.\2",
+        r"h\.(\d+)\.attn\.query\.(\w+)": r"blocks.\1.attention.query.\2",
+        r"h\.(\d+)\.attn\.both\.(\w+)": r"blocks.\1.attention.key_value.\2",
+        r"h\.(\d+)\.attn\.c_proj\.(\w+)": r"blocks.\1.attention.out.\2",
+        r"h\.(\d+)\.ln_2\.(\w+)": r"blocks.\1.branches.1.normalise.\2",
+        r"h\.(\d+)\.mlp\.c_fc\.(\w+)": r"blocks.\1.feed.0.\2",
+        r"h\.(\d+)\.mlp\.c_proj\.(\w+)": r"blocks.\1.feed.2.\2",
+        r"ln_f\.(\w+)": r"norm.\1",
+        r"lm_head\.weight": "logits.weight",
+    },
+    _gpt2_whole,
+    r"h\.\d+\.attn\.(bias|masked_bias)",
+)
+
+
+def _llama(c: Config) -> models.GPT:
+    head = c["hidden_size"] // c["num_attention_heads"]
+    if c.get("head_dim") not in (None, head) or c.get("rope_scaling") or c.get("attention_bias"):
+        raise BadData("config.json asks for a head_dim, rope_scaling or attention_bias that is not known here")
+    parameters = c.get("rope_parameters") or {}
+    base = float(parameters.get("rope_theta", c.get("rope_theta", 10000.0)))
+    return models.GPT(
+        c["vocab_size"],
+        c["hidden_size"],
+        c["num_attention_heads"],
+        c["num_hidden_layers"],
+        Rotary(head, base),
+        kv_heads=c.get("num_key_value_heads"),
+        hidden=c["intermediate_size"],
+        activation=swiglu(),
+        order=PreNorm(RMSNorm(c["rms_norm_eps"])),
+        head=models.Tied() if c.get("tie_word_embeddings") else models.Untied(),
+        bias=False,
+    )
+
+
+def _llama_whole(tensors: Tensors, config: Config) -> Tensors:
+    bare = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    both = _joined(bare, "k_proj", "v_proj", "both")
+    # A gated activation takes what is let through first, then the gate.
+    return _joined(both, "up_proj", "gate_proj", "wide")
+
+
+LLAMA = Family(
+    _llama,
+    {
+        r"embed_tokens\.weight": "words.weight",
+        r"layers\.(\d+)\.input_layernorm\.weight": r"blocks.\1.branches.0.normalise.weight",
+        r"layers\.(\d+)\.self_attn\.q_proj\.weight": r"blocks.\1.attention.query.weight",
+        r"layers\.(\d+)\.self_attn\.both\.weight": r"blocks.\1.attention.key_value.weight",
+        r"layers\.(\d+)\.self_attn\.o_proj\.weight": r"blocks.\1.attention.out.weight",
+        r"layers\.(\d+)\.post_attention_layernorm\.weight": r"blocks.\1.branches.1.normalise.weight",
+        r"layers\.(\d+)\.mlp\.wide\.weight": r"blocks.\1.feed.0.weight",
+        r"layers\.(\d+)\.mlp\.down_proj\.weight": r"blocks.\1.feed.2.weight",
+        r"norm\.weight": "norm.weight",
+        r"lm_head\.weight": "logits.weight",
+    },
+    _llama_whole,
+    r".*rotary_emb\.inv_freq",
+)
+
+
+def _marian(c: Config) -> models.Transformer:
+    if c["encoder_layers"] != c["decoder_layers"] or c["encoder_ffn_dim"] != c["decoder_ffn_dim"]:
+        raise BadData("config.json asks for an encoder and a decoder of unlike sizes, which are not known here")
+    return models.Transformer(
+        c["vocab_size"],
+        c["d_model"],
+        c["encoder_attention_heads"],
+        c["encoder_layers"],
+        SinusoidalPositions(c["d_model"], apart=True),
+        c["encoder_ffn_dim"],
+        _activation(c["activation_function"]),
+        PostNorm(),
+        models.Tied(bias=True),
+        dropout=0.0,
+    )
+
+
+def _marian_whole(tensors: Tensors, config: Config) -> Tensors:
+    bare = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    bare["final_logits_bias"] = bare["final_logits_bias"].flatten()
+    return _joined(bare, "k_proj", "v_proj", "both")
+
+
+def _side(theirs: str, ours: str, last: int) -> dict[str, str]:
+    """Of encoder and decoder, whose last branch is that of the network for each token."""
+    layer = rf"{theirs}\.layers\.(\d+)\."
+    return {
+        layer + r"self_attn\.q_proj\.(\w+)": rf"{ours}.\1.attention.query.\2",
+        layer + r"self_attn\.both\.(\w+)": rf"{ours}.\1.attention.key_value.\2",
+        layer + r"self_attn\.out_proj\.(\w+)": rf"{ours}.\1.attention.out.\2",
+        layer + r"self_attn_layer_norm\.(\w+)": rf"{ours}.\1.branches.0.normalise.\2",
+        layer + r"encoder_attn\.q_proj\.(\w+)": rf"{ours}.\1.cross.query.\2",
+        layer + r"encoder_attn\.both\.(\w+)": rf"{ours}.\1.cross.key_value.\2",
+        layer + r"encoder_attn\.out_proj\.(\w+)": rf"{ours}.\1.cross.out.\2",
+        layer + r"encoder_attn_layer_norm\.(\w+)": rf"{ours}.\1.branches.1.normalise.\2",
+        layer + r"fc1\.(\w+)": rf"{ours}.\1.feed.0.\2",
+        layer + r"fc2\.(\w+)": rf"{ours}.\1.feed.2.\2",
+        layer + r"final_layer_norm\.(\w+)": rf"{ours}.\1.branches.{last}.normalise.\2",
+    }
+
+
+MARIAN = Family(
+    _marian,
+    {
+        r"shared\.weight": "words.weight",
+        r"final_logits_bias": "logits.bias",
+        **_side("encoder", "reading", 1),
+        **_side("decoder", "telling", 2),
+    },
+    _marian_whole,
+    r"(encoder|decoder)\.embed_(tokens|positions)\.weight|lm_head\.weight",
+)
+
+FAMILIES = {"bert": BERT, "gpt2": GPT2, "llama": LLAMA, "marian": MARIAN}

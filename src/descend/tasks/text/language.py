@@ -1,0 +1,134 @@
+"""Language: what token comes next, and texts told by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from descend.data import BadData, Batch
+from descend.data.vocabulary import END
+from descend.engine import Descent, Min, Task
+from descend.functional import Mean
+from descend.losses import word_cross_entropy
+from descend.models.text.recurrent import RecurrentLanguage
+from descend.optim import Optimizer
+from descend.tasks.text.generate import Greedy, Sample, generate
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
+
+
+class Language(Task):
+    """Learns p(x_t | x_0 … x_{t-1}) by -log p, averaged over tokens, in nats; answers a text with what comes then.
+
+    >>> task = Language(GPT(data.codec.vocabulary, 128, 4, 4, Rotary(32)), Muon(0.02, schedule=OneCycle()))
+
+    A batch holds ``tokens`` and ``target`` [batch, time], which is one place on; -100 where nothing is to be learned.
+
+    Args:
+        model: `GPT`, `RecurrentLanguage`: it gives ``states`` that its ``logits`` read, and has a ``memory``.
+        optimizer: how it is moved.
+        how: which token is next, in an answer.
+        most: tokens of an answer.
+        end: the token that ends one.
+    """
+
+    goal = Min("loss")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        how: Sample | Greedy = Sample(0.8, top_k=40),
+        most: int = 200,
+        end: int = END,
+    ):
+        super().__init__()
+        self.model = model
+        self.optimizer = optimizer
+        self.how = how
+        self.most = most
+        self.end = end
+        self.descent = Descent(model, optimizer)
+
+    def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
+        """Logits of the next token at every place."""
+        return self.model.logits(self._states(tokens))  # type: ignore[operator]
+
+    def _states(self, tokens: Tensor) -> Tensor:
+        found = self.model.states(tokens)  # type: ignore[operator]
+        return found[0] if isinstance(self.model, RecurrentLanguage) else found
+
+    def loss(self, batch: Batch) -> Mean:
+        return self._loss(self._states(batch["tokens"]), batch)
+
+    def _loss(self, states: Tensor, batch: Batch) -> Mean:
+        head = self.model.logits
+        return word_cross_entropy(states, batch["target"], head.weight, head.bias, head.cap)  # type: ignore[union-attr, arg-type]
+
+    def predict(self, **inputs: Tensor) -> Int[Tensor, "batch most"]:
+        """The tokens that follow; behind an end, ends."""
+        tokens = inputs["tokens"]
+        length = getattr(self.model, "length", None)
+        # A learned place is needed for every token: what is told stops at the last of them.
+        most = self.most if length is None else min(self.most, length - tokens.shape[1])
+        if most < 1:
+            raise BadData(
+                f"the text has {tokens.shape[1]} tokens and the model has places for {length}: give a shorter text"
+            )
+        told = torch.full((len(tokens), most), self.end, device=tokens.device)
+        with torch.no_grad():
+            memory = self.model.memory(len(tokens), tokens.shape[1] + most)  # type: ignore[operator]
+            steps = generate(memory, tokens.tolist(), most, self.how, self.end, device=tokens.device)
+            for place, given in enumerate(steps):
+                for row, token in enumerate(given):
+                    if token is not None:
+                        told[row, place] = token
+        return told
+
+    def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from descend.metrics import MeanLoss
+
+        return MetricCollection({"loss": MeanLoss()})
+
+    def evaluate(self, batch: Batch, metrics: MetricCollection) -> None:
+        metrics["loss"].update(self.loss(batch))
+
+
+class CarriedLanguage(Language):
+    """`Language` by recurrence whose state goes on from batch to batch, each of which follows the one before in the
+    text (`data.Following`): it remembers further than gradients reach (truncated backpropagation; Williams and Peng
+    1990). A batch of another size than ``rows``, as an epoch's last, begins without a memory and leaves none.
+
+    Args: as of `Language`, and rows: of a batch; of the share of it that a rank has, where there are several.
+    """
+
+    def __init__(
+        self,
+        model: RecurrentLanguage,
+        optimizer: Optimizer,
+        rows: int,
+        how: Sample | Greedy = Sample(0.8, top_k=40),
+        most: int = 200,
+        end: int = END,
+    ):
+        super().__init__(model, optimizer, how, most, end)
+        self.rows = rows
+        for part in range(model.cell.parts):
+            self.register_buffer(f"carried{part}", torch.zeros(model.layers, rows, model.width))
+
+    def loss(self, batch: Batch) -> Mean:
+        carried = [getattr(self, f"carried{part}") for part in range(self.model.cell.parts)]  # type: ignore[union-attr, arg-type]
+        if not self.training:
+            return super().loss(batch)
+        follows = len(batch["tokens"]) == self.rows
+        states, state = self.model.states(batch["tokens"], tuple(carried) if follows else None)  # type: ignore[operator]
+        for kept, value in zip(carried, state, strict=True):
+            kept.copy_(value.detach() if follows else torch.zeros_like(kept))
+        (term,) = self._loss(states, batch).terms
+        return Mean(term.total, term.count, coupled=True)  # a part of the batch has no state of its own
