@@ -89,7 +89,7 @@ def detr(start: Callable[[], Backbone], queries: Callable[[int], Queries]) -> Pl
         dropout=0.0,
     )
     optimizer = Muon(0.01, weight_decay=0.01, rest_lr=1e-3, schedule=OneCycle(), average=EMA(0.999))
-    return Plan(data, Detect(network, Sets(), optimizer), Flip(), batch=16, epochs=6)
+    return Plan(data, Detect(network, Sets(), optimizer), Flip(), batch=16, epochs=5)
 
 
 @recipe

@@ -66,4 +66,6 @@ def shakespeare(
         splits = datasets.text(data, length=length, encoding=encoding)
     assert isinstance(splits.codec, TextCodec)
     network, optimizer = model(splits.codec.vocabulary, width, layers)
-    return Experiment(task=Language(network, optimizer), data=splits, batch=batch, steps=steps, every=500)
+    # Rotary positions were learned up to the window; a state has none.
+    task = Language(network, optimizer, window=length if isinstance(network, GPT) else None)
+    return Experiment(task=task, data=splits, batch=batch, steps=steps, every=500)

@@ -123,7 +123,7 @@ def predictor(folder: str | Path) -> Predictor:
         summary = models.FirstToken() if first else models.MeanOfTokens()
         return Predictor(Sentences(made, optimizer, summary).eval(), TextCodec(content, made.length, marked=True))
     if isinstance(made, models.GPT):
-        task = Language(made, optimizer, Greedy(), most=100, end=end)
+        task = Language(made, optimizer, Greedy(), most=100, end=end, window=config.get("max_position_embeddings"))
         codec = PromptCodec(content, made.length or LONGEST, marked=True, end=end)
         return Predictor(task.eval(), codec)
     codec = TextCodec(content, config["max_position_embeddings"], marked=True, end=end)

@@ -77,11 +77,28 @@ def test_the_loss_is_the_mean_over_the_tokens_that_count():
     torch.testing.assert_close(found, meant)
 
 
-def test_a_text_too_long_for_learned_places_is_refused():
-    task = Language(GPT(11, 8, 2, 1, LearnedPositions(6, 8)), SGD(0.1), Greedy(), most=10)
-    assert task.predict(tokens=torch.ones(1, 4, dtype=torch.int64)).shape == (1, 2)
-    with pytest.raises(BadData, match="the text has 6 tokens and the model has places for 6"):
-        task.predict(tokens=torch.ones(1, 6, dtype=torch.int64))
+def test_a_text_longer_than_the_window_is_told_on_by_its_end():
+    """As if its latter half were all there is, each time that the window is full."""
+    keyed.reseed(0)
+    model = GPT(11, 8, 2, 1, LearnedPositions(6, 8))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    task = Language(model, SGD(0.1), Greedy(), most=7, end=-1).eval()
+    text = [1, 4, 2, 5]
+    found = task.predict(tokens=torch.tensor([text]))[0].tolist()
+    for step in range(7):
+        # Four tokens are read and two told; then, of six, the last three are read and three told; and so on.
+        begin = {0: 0, 1: 0, 2: 3, 3: 3, 4: 3, 5: 6, 6: 6}[step]
+        read = [*text, *found[:step]][begin:]
+        assert found[step] == int(model(torch.tensor([read]))[0, -1].argmax())
+    assert task.predict(tokens=torch.ones(1, 9, dtype=torch.int64)).shape == (1, 7)
+    ending = Language(model, SGD(0.1), Greedy(), most=7, end=found[3]).eval()
+    ended = ending.predict(tokens=torch.tensor([text]))[0].tolist()
+    assert ended == found[: found.index(found[3])] + [found[3]] * (7 - found.index(found[3]))
+
+
+def test_a_prompt_of_more_tokens_than_are_read_is_refused():
     codec = PromptCodec(characters(["abc"]).to_str(), 4)
     with pytest.raises(BadData, match="the text has 5 tokens, and at most 4 are read"):
         codec.encode("abcab")

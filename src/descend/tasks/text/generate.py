@@ -108,6 +108,7 @@ def generate(
     stop: Callable[[list[int]], bool] | None = None,
     keys: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
+    before: int = 0,
 ) -> Iterator[list[int | None]]:
     """The next token of every text, again and again; None for those that have ended.
 
@@ -121,6 +122,7 @@ def generate(
         end: the token that ends a text; it is given, and nothing behind it.
         stop: whether a text, by the tokens told so far, has come to its end.
         keys: of what is drawn for each text; their numbers if None.
+        before: tokens of these texts that were drawn already, which the next draws are numbered behind.
 
     Raises:
         ValueError: a prompt is empty.
@@ -138,7 +140,7 @@ def generate(
     kept = torch.arange(tokens.shape[1], device=device) < lengths[:, None]
     told = torch.zeros(logits.shape, dtype=torch.int64, device=device).scatter_add(1, tokens, kept.long()) > 0
     for step in range(most):
-        chosen = how.next(logits, told, own, step)
+        chosen = how.next(logits, told, own, before + step)
         told = told.scatter(1, chosen[:, None], True)
         given: list[int | None] = [None] * len(prompts)
         for row, token in enumerate(chosen.tolist()):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from descend.data import BadData, Batch
+from descend.data import Batch
 from descend.data.vocabulary import END
 from descend.engine import Descent, Min, Task
 from descend.functional import Mean
@@ -34,6 +34,8 @@ class Language(Task):
         how: which token is next, in an answer.
         most: tokens of an answer.
         end: the token that ends one.
+        window: tokens that the model learned to read at once, beyond which its positions mean nothing to it; as many as
+            it has places for if None.
     """
 
     goal = Min("loss")
@@ -45,6 +47,7 @@ class Language(Task):
         how: Sample | Greedy = Sample(0.8, top_k=40),
         most: int = 200,
         end: int = END,
+        window: int | None = None,
     ):
         super().__init__()
         self.model = model
@@ -52,6 +55,7 @@ class Language(Task):
         self.how = how
         self.most = most
         self.end = end
+        self.window = window
         self.descent = Descent(model, optimizer)
 
     def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
@@ -70,23 +74,28 @@ class Language(Task):
         return word_cross_entropy(states, batch["target"], head.weight, head.bias, head.cap)  # type: ignore[union-attr, arg-type]
 
     def predict(self, **inputs: Tensor) -> Int[Tensor, "batch most"]:
-        """The tokens that follow; behind an end, ends."""
+        """The tokens that follow; behind an end, ends. Where a text is as long as the window, it is told on by what its
+        latter half says."""
         tokens = inputs["tokens"]
-        length = getattr(self.model, "length", None)
-        # A learned place is needed for every token: what is told stops at the last of them.
-        most = self.most if length is None else min(self.most, length - tokens.shape[1])
-        if most < 1:
-            raise BadData(
-                f"the text has {tokens.shape[1]} tokens and the model has places for {length}: give a shorter text"
-            )
-        told = torch.full((len(tokens), most), self.end, device=tokens.device)
+        window = self.window or getattr(self.model, "length", None) or tokens.shape[1] + self.most
+        texts, told = tokens.tolist(), torch.full((len(tokens), self.most), self.end, device=tokens.device)
+        done = 0
         with torch.no_grad():
-            memory = self.model.memory(len(tokens), tokens.shape[1] + most)  # type: ignore[operator]
-            steps = generate(memory, tokens.tolist(), most, self.how, self.end, device=tokens.device)
-            for place, given in enumerate(steps):
-                for row, token in enumerate(given):
-                    if token is not None:
-                        told[row, place] = token
+            while done < self.most:
+                whole = tokens.shape[1] + done
+                read = whole if whole < window else max(window // 2, 1)
+                prompts = [[*text, *own][-read:] for text, own in zip(texts, told[:, :done].tolist(), strict=True)]
+                many = min(self.most - done, max(window - read, 1))
+                memory = self.model.memory(len(tokens), read + many)  # type: ignore[operator]
+                steps = generate(memory, prompts, many, self.how, self.end, device=tokens.device, before=done)
+                for place, given in enumerate(steps, done):
+                    for row, token in enumerate(given):
+                        told[row, place] = self.end if token is None else token
+                done += many
+                ended = (told[:, :done] == self.end).cumsum(1) > 0
+                told[:, :done][ended] = self.end
+                if bool(ended.any(1).all()):
+                    break
         return told
 
     def metrics(self) -> MetricCollection:
@@ -116,8 +125,9 @@ class CarriedLanguage(Language):
         how: Sample | Greedy = Sample(0.8, top_k=40),
         most: int = 200,
         end: int = END,
+        window: int | None = None,
     ):
-        super().__init__(model, optimizer, how, most, end)
+        super().__init__(model, optimizer, how, most, end, window)
         self.rows = rows
         for part in range(model.cell.parts):
             self.register_buffer(f"carried{part}", torch.zeros(model.layers, rows, model.width))
