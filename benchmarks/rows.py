@@ -288,7 +288,7 @@ ROWS = [
     ),
     Row(
         "shakespeare",
-        ("shakespeare",),
+        ("shakespeare", "--precision", "float32"),
         "tinyshakespeare, its last tenth",
         metric="loss",
         published="1.88",

@@ -28,7 +28,7 @@ def gpt(vocabulary: int, width: int, layers: int) -> tuple[nn.Module, Optimizer]
         order=PreNorm(RMSNorm()),
         bias=False,
     )
-    return network, Muon(0.02, weight_decay=0.1, rest_lr=3e-3, schedule=OneCycle())
+    return network, Muon(0.015, weight_decay=0.1, rest_lr=3e-3, schedule=OneCycle(0.15))
 
 
 def lstm(vocabulary: int, width: int, layers: int) -> tuple[nn.Module, Optimizer]:
