@@ -85,9 +85,7 @@ def one(kind: str, length: int) -> None:
     if kind in ("gpt", "lstm"):
         model = GPT(256, 256, 8, 4, Rotary(32)) if kind == "gpt" else RecurrentLanguage(LSTM(), 256, 512, 2)
         before = _held()
-        found = model.states(tokens)
-        states = found if isinstance(found, torch.Tensor) else found[0]
-        word_cross_entropy(states, tokens, model.logits.weight).value().backward()
+        word_cross_entropy(model.states(tokens), tokens, model.logits.weight).value().backward()
     else:
         states, weight = torch.randn(8, length, 256, requires_grad=True), torch.randn(50257, 256, requires_grad=True)
         words = torch.randint(0, 50257, (8, length))

@@ -309,7 +309,7 @@ ROWS = [
             f"sentiment-{model}",
             ("sentiment", "--model", model),
             "SST-2",
-            published="0.82",
+            published="0.8133",
             source=f"linear model of one and two words, benchmarks/baselines.py; wanted {wanted}",
             seeds=seeds,
         )
@@ -336,6 +336,7 @@ ROWS = [
         ("summarise",),
         "Debian descriptions and synopses",
         metric="rouge_l",
+        published="28.98",
         source="best of lead sentence and copy, benchmarks/baselines.py; wanted 3 points more in 40 min",
         seeds=1,
     ),

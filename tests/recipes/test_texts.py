@@ -61,7 +61,9 @@ def test_any_text_will_do(tmp_path):
         shakespeare(data=tmp_path / "own.txt", encoding="latin-1", width=32, layers=1, length=16, steps=30, seed=0),
         tmp_path / "run",
     )
-    assert "ö" in load(result.folder).predict("Gr" + "ö" + "ß")["text"] + "ö"
+    told = load(result.folder).predict("Größ")["text"]
+    assert told
+    assert set(told) <= set("Größe, Länge, Höhe. ")
     with pytest.raises(BadData, match="is not utf-8 at byte 2"):
         shakespeare(data=tmp_path / "own.txt", seed=0)
     (tmp_path / "short.txt").write_text("short")

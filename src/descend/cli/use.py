@@ -99,9 +99,8 @@ def predict(words: Sequence[str]) -> None:
         for (name, _), answer in zip(part, predictor.predict([raw for _, raw in part]), strict=True):
             if form.out is not None and "png" in answer:
                 answer["png"] = _written(answer["png"], form.out / f"{Path(name).stem}.png")
-            print(
-                json.dumps({"input": name, **answer}) if form.json else f"{_short(name)}: {_said(answer)}", flush=True
-            )
+            line = json.dumps({"input": name, **answer}) if form.json else f"{_short(name)}: {_said(answer)}"
+            print(line, flush=True)
 
 
 def _examples(word: str, codec: Codec | None, encoding: str | None) -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,10 @@ class Shuffle(ABC):
     @abstractmethod
     def __call__(self, *keys: int) -> Int[Tensor, "n"]: ...
 
+    def report(self, seed: int) -> str:
+        """What is worth saying about it before the first step; nothing where there is nothing."""
+        return ""
+
 
 @dataclass(frozen=True, eq=False)
 class Together(Shuffle):
@@ -76,6 +80,9 @@ class ByLength(Shuffle):
         rest = [batch for batch in batches if len(batch) < self.batch]
         turn = keyed.permutation(len(whole), *keys, self.pool).tolist()
         return torch.cat([*(whole[place] for place in turn), *rest])
+
+    def report(self, seed: int) -> str:
+        return f"{self.padding(seed):.1%} of the places in a batch are padding"
 
     def padding(self, seed: int = 0, epoch: int = 0) -> float:
         """Share of a padded epoch's places that hold nothing, 0 … 1."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from descend import __version__
-from descend.data import ByLength, Splits
+from descend.data import Shuffle, Splits
 from descend.engine import limits
 from descend.engine.checkpoint import replace_text
 from descend.engine.compute import Compute
@@ -98,9 +98,10 @@ def train(
     reader = run or Run(folder, lock=False)
     best = Best(experiment.codec)
     watching = [best, Journal(), *experiment.observers, *observers]
-    if isinstance(experiment.shuffle, ByLength) and run is not None:
+    said = experiment.shuffle.report(experiment.seed) if isinstance(experiment.shuffle, Shuffle) else ""
+    if run is not None and said:
         for observer in watching:
-            observer.say(f"{experiment.shuffle.padding(experiment.seed):.1%} of the places in a batch are padding")
+            observer.say(said)
     try:
         fitted = fit(
             experiment.task,

@@ -68,7 +68,7 @@ def attention(task: Task, data: Data) -> dict[str, Any] | None:
     told = told[: (told == codec.end).nonzero()[0, 0] + 1] if (told == codec.end).any() else told
     answer = torch.cat([told.new_tensor([task.begin]), told])[None, :-1]
     with torch.no_grad():
-        asked = model.eval().states(answer, model.encode(batch["tokens"]))[2][0]
+        asked = model.eval().tell(answer, model.encode(batch["tokens"]))[2][0]
     return {
         "read": pieces(codec, batch["tokens"][0].tolist()),
         "told": pieces(codec, told.tolist()),

@@ -114,11 +114,11 @@ def test_a_state_goes_on_where_the_text_does():
     loader = Loader(data, 3, shuffle=Following(len(data), 3))
     assert len(data) == 24
     rows = torch.from_numpy(row[:96].reshape(3, 32)).long()
-    state = model.states(rows)[1]
+    state = model.read(rows)[1]
     for step in range(8):
         batch = loader.batch(step)
         assert torch.equal(batch["tokens"], rows[:, 4 * step : 4 * step + 4])
-        whole = model.states(rows[:, : 4 * step + 4])[0][:, -4:]
+        whole = model.states(rows[:, : 4 * step + 4])[:, -4:]
         meant = task._loss(whole, batch).value()
         found = task.loss(batch)
         assert found.coupled

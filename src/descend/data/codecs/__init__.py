@@ -7,11 +7,12 @@ from descend.data.codecs.embed import EmbedCodec
 from descend.data.codecs.image import ImageCodec
 from descend.data.codecs.mask import MaskCodec
 from descend.data.codecs.photo import PhotoCodec
+from descend.data.codecs.question import AnswerCodec
 from descend.data.codecs.sequence import SequenceCodec
 from descend.data.codecs.story import StoryCodec
 from descend.data.codecs.table import TableCodec
+from descend.data.codecs.tag import TagCodec
 from descend.data.codecs.text import PromptCodec, TextCodec
-from descend.data.codecs.words import AnswerCodec, TagCodec
 
 __all__ = [
     "AnswerCodec",

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from descend.data.codecs.codec import Codec, best_labels
-from descend.data.codecs.words import asked
+from descend.data.codecs.question import asked
 from descend.data.errors import BadData
 
 
@@ -49,9 +49,9 @@ class StoryCodec(Codec):
             BadData: the story or the question is missing, or holds words that are not known.
         """
         if isinstance(raw, str):
-            told, asked, behind = raw.strip().rpartition("?")
-            *told, question = re.split(r"[.\n]+", told)
-            raw = {"story": told, "question": question} if asked and not behind else {}
+            whole, mark, behind = raw.strip().rpartition("?")
+            *told, question = re.split(r"[.\n]+", whole)
+            raw = {"story": told, "question": question} if mark and not behind else {}
         if not isinstance(raw, Mapping) or not {"story", "question"} <= set(raw):
             raise BadData("give a story and a question behind it: Mary went home. John slept. Where is Mary?")
         told = raw["story"]
@@ -70,10 +70,10 @@ class StoryCodec(Codec):
         for place, sentence in enumerate(reversed(story[-self.sentences :])):
             numbers = [self._numbers[word] for word in sentence][: self.longest]
             rows[place, : len(numbers)] = torch.tensor(numbers)
-        asked = torch.zeros(self.longest, dtype=torch.int64)
+        row = torch.zeros(self.longest, dtype=torch.int64)
         own = [self._numbers[word] for word in question][: self.longest]
-        asked[: len(own)] = torch.tensor(own)
-        return {"story": rows, "question": asked}
+        row[: len(own)] = torch.tensor(own)
+        return {"story": rows, "question": row}
 
     def decode(self, output: Float[Tensor, "classes"]) -> dict[str, Any]:
         """``label``, its ``confidence``, and the likeliest in ``top``."""

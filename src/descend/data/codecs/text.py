@@ -49,6 +49,10 @@ class TextCodec(Codec):
         self.marked = marked
         self.end = end
 
+    def answering(self, labels: tuple[str, ...]) -> TextCodec:
+        """The same codec with these labels as answers."""
+        return type(self)(self.tokenizer, self.length, labels, self.encoding, self.marked, self.end)
+
     @cached_property
     def tokens(self) -> Tokenizer:
         """The tokenizer itself, which cuts nothing."""

@@ -10,13 +10,14 @@ from descend.data.datasets.fashion import fashion_mnist
 from descend.data.datasets.folder import folder
 from descend.data.datasets.masks import masks, membrane
 from descend.data.datasets.people import orl, people
+from descend.data.datasets.questions import Questions, questions, squad
 from descend.data.datasets.restoration import BSD68, SET5, SET12, SET14, Photos, PhotoSet, restoration
 from descend.data.datasets.rows import parallel, rows
 from descend.data.datasets.scenes import Scenes, scenes
 from descend.data.datasets.table import breast_cancer, diabetes, split_table, table, wine, write_generated
+from descend.data.datasets.tags import conll, tagged
 from descend.data.datasets.text import Windows, corpus, mapped, shakespeare, text
 from descend.data.datasets.texts import Texts, by_key, labelled, multi30k, pairs, sst2, synopses
-from descend.data.datasets.words import Questions, conll, questions, squad, tagged
 
 __all__ = [
     "BSD68",

@@ -182,7 +182,7 @@ def _splits(rows: Sequence[np.ndarray], codec: TextCodec, length: int, stride: i
     return Splits(Windows(train, length, stride), held, Windows(test, length, length), codec, name)
 
 
-def shakespeare(length: int = 64, codec: TextCodec | None = None, stride: int = 1) -> Splits:
+def shakespeare(length: int = 64, stride: int = 1) -> Splits:
     """All of Shakespeare's plays that char-rnn was shown with, 1.1 MB (Karpathy 2015); asked is the last tenth, and all
     before it is learned from: a play of the end begins there, whose names would be strange without it."""
-    return text(SHAKESPEARE.find(), codec, length, 0.0, 0.1, name="shakespeare", stride=stride)
+    return text(SHAKESPEARE.find(), None, length, 0.0, 0.1, name="shakespeare", stride=stride)

@@ -120,21 +120,29 @@ def labelled(parts: Sequence[Rows], codec: TextCodec | None = None, length: int 
     Raises:
         BadData: a part is empty, has a label that no training text has, or a text without a word.
     """
-    train = parts[0]
-    labels = classes_of([label for _, label in train], name)
+    labels = labels_of([[label for _, label in part] for part in parts], name)
     if codec is None:
         from descend.data.tokens import words
 
-        codec = TextCodec(words(text for text, _ in train).to_str(), length)
-    codec = TextCodec(codec.tokenizer, codec.length, labels, codec.encoding, codec.marked)
-    data = []
+        codec = TextCodec(words(text for text, _ in parts[0]).to_str(), length)
+    codec = codec.answering(labels)
+    data = [Texts(_numbers(part, 0, codec, name), [labels.index(label) for _, label in part]) for part in parts]
+    return Splits(data[0], data[1], data[2], codec, name)
+
+
+def labels_of(parts: Sequence[list[str]], name: str) -> tuple[str, ...]:
+    """The labels of training, validation and test, as the training part has them.
+
+    Raises:
+        BadData: a part is empty, or has a label that the training part has not.
+    """
+    labels = classes_of(parts[0], name)
     for part, word in zip(parts, PARTS, strict=True):
-        strange = sorted({label for _, label in part} - set(labels))
+        strange = sorted(set(part) - set(labels))
         if strange or not part:
             what = f"has the label {strange[0]!r}, which no training text has" if strange else "is empty"
             raise BadData(f"{name}: the {word} part {what}")
-        data.append(Texts(_numbers(part, 0, codec, name), [labels.index(label) for _, label in part]))
-    return Splits(data[0], data[1], data[2], codec, name)
+    return labels
 
 
 def pairs(

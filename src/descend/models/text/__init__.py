@@ -1,5 +1,6 @@
 """Networks that read and tell texts."""
 
+from descend.models.text.attend import AdditiveScore, DotScore, RecurrentTranslator, Score
 from descend.models.text.bert import BERT, MaskedBERT
 from descend.models.text.encoders import (
     FirstToken,
@@ -16,7 +17,7 @@ from descend.models.text.memory import Memory
 from descend.models.text.reader import RecurrentReader
 from descend.models.text.recurrent import RecurrentLanguage
 from descend.models.text.stories import MemoryNetwork
-from descend.models.text.translate import AdditiveScore, DotScore, RecurrentTranslator, Score, Transformer
+from descend.models.text.translate import Transformer
 
 __all__ = [
     "BERT",

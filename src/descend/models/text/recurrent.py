@@ -48,7 +48,11 @@ class RecurrentLanguage(nn.Module):
         """The most tokens that it takes: as many as there are."""
         return None
 
-    def states(
+    def states(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time width"]:
+        """What the head reads."""
+        return self.read(tokens)[0]
+
+    def read(
         self,
         tokens: Int[Tensor, "batch time"],
         state: State | None = None,
@@ -61,7 +65,7 @@ class RecurrentLanguage(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time vocabulary"], State]:
-        hidden, state = self.states(tokens, state)
+        hidden, state = self.read(tokens, state)
         return self.logits(hidden), state
 
     def memory(self, batch: int, room: int) -> Memory:
@@ -79,7 +83,7 @@ class RecurrentMemory(Memory):
     def tell(
         self, tokens: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None
     ) -> Float[Tensor, "batch vocabulary"]:
-        states, self.state = self.model.states(tokens, self.state, lengths)
+        states, self.state = self.model.read(tokens, self.state, lengths)
         return self.model.logits(last(states, lengths))
 
     def choose(self, rows: Int[Tensor, "batch"]) -> None:

@@ -112,7 +112,7 @@ def generate(
 ) -> Iterator[list[int | None]]:
     """The next token of every text, again and again; None for those that have ended.
 
-    >>> for tokens in generate(model.begin(1, 200), [prompt], 100, Sample(0.8)): …
+    >>> for tokens in generate(model.memory(1, 200), [prompt], 100, Sample(0.8)): …
 
     Args:
         memory: fresh, of as many rows as there are prompts.

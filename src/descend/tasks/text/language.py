@@ -60,14 +60,10 @@ class Language(Task):
 
     def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
         """Logits of the next token at every place."""
-        return self.model.logits(self._states(tokens))  # type: ignore[operator]
-
-    def _states(self, tokens: Tensor) -> Tensor:
-        found = self.model.states(tokens)  # type: ignore[operator]
-        return found[0] if isinstance(self.model, RecurrentLanguage) else found
+        return self.model.logits(self.model.states(tokens))  # type: ignore[operator]
 
     def loss(self, batch: Batch) -> Mean:
-        return self._loss(self._states(batch["tokens"]), batch)
+        return self._loss(self.model.states(batch["tokens"]), batch)  # type: ignore[operator]
 
     def _loss(self, states: Tensor, batch: Batch) -> Mean:
         head = self.model.logits
@@ -114,7 +110,8 @@ class CarriedLanguage(Language):
     text (`data.Following`): it remembers further than gradients reach (truncated backpropagation; Williams and Peng
     1990). A batch of another size than ``rows``, as an epoch's last, begins without a memory and leaves none.
 
-    Args: as of `Language`, and rows: of a batch; of the share of it that a rank has, where there are several.
+    Args: as of `Language` but the window, which a state has not, and
+        rows: of a batch; of the share of it that a rank has, where there are several.
     """
 
     def __init__(
@@ -125,9 +122,8 @@ class CarriedLanguage(Language):
         how: Sample | Greedy = Sample(0.8, top_k=40),
         most: int = 200,
         end: int = END,
-        window: int | None = None,
     ):
-        super().__init__(model, optimizer, how, most, end, window)
+        super().__init__(model, optimizer, how, most, end)
         self.rows = rows
         for part in range(model.cell.parts):
             self.register_buffer(f"carried{part}", torch.zeros(model.layers, rows, model.width))
@@ -137,7 +133,7 @@ class CarriedLanguage(Language):
         if not self.training:
             return super().loss(batch)
         follows = len(batch["tokens"]) == self.rows
-        states, state = self.model.states(batch["tokens"], tuple(carried) if follows else None)  # type: ignore[operator]
+        states, state = self.model.read(batch["tokens"], tuple(carried) if follows else None)  # type: ignore[operator]
         for kept, value in zip(carried, state, strict=True):
             kept.copy_(value.detach() if follows else torch.zeros_like(kept))
         (term,) = self._loss(states, batch).terms

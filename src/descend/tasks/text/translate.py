@@ -14,7 +14,6 @@ from descend.engine import Descent, Goal, Max, Task
 from descend.functional import Mean
 from descend.losses import word_cross_entropy
 from descend.models.text.encoders import Kept
-from descend.models.text.translate import RecurrentTranslator
 from descend.optim import Optimizer
 from descend.tasks.text.generate import beams
 
@@ -82,7 +81,6 @@ class Translate(Task):
         kept = batch.get("kept")
         memory = self.model.encode(batch["tokens"], kept)  # type: ignore[operator]
         states = self.model.states(answer, memory, kept)  # type: ignore[operator]
-        states = states[0] if isinstance(self.model, RecurrentTranslator) else states
         head = self.model.logits
         return word_cross_entropy(states, target, head.weight, head.bias, head.cap, label_smoothing)  # type: ignore[union-attr, arg-type]
 

@@ -1,59 +1,19 @@
-"""Texts whose answers lie in them: a label for each word, or the words that answer a question."""
+"""Texts with questions, whose answers are words of the text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from descend.data.codecs.text import TextCodec
 from descend.data.errors import BadData
 from descend.data.reading import read_lines
-
-
-class TagCodec(TextCodec):
-    """A text as the tokens of its words; the first token of each has the label. Args: as of `TextCodec`."""
-
-    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
-        """The tokens of words, and where the first of each stands; words that do not fit any more have none."""
-        numbers: list[int] = []
-        first = []
-        for word in words:
-            own = self.tokens.encode(word, add_special_tokens=False).ids
-            if self.length is not None and len(numbers) + len(own) > self.length:
-                break
-            if own:
-                first.append(len(numbers))
-            numbers += own
-        return numbers, first
-
-    def numbers(self, text: str) -> list[int]:
-        return self.pieces(cut(text))[0]
-
-    def answer(self, raw: Any, output: Float[Tensor, "time classes"]) -> dict[str, Any]:
-        """``tags``: each word and its label."""
-        if self.labels is None:
-            raise ValueError("this codec has no labels: TagCodec(…, labels=(…))")
-        words = cut(str(raw["text"]) if isinstance(raw, Mapping) else str(raw))
-        best = output.argmax(1).tolist()
-        return {"tags": [[word, self.labels[best[at]]] for word, at in zip(words, self.pieces(words)[1], strict=False)]}
-
-    def words(self, sample: Mapping[str, Tensor], output: Tensor | None = None) -> dict[str, str] | None:
-        tokens, target = sample["tokens"], sample["target"]
-        found = {"given": self.tokens.decode(tokens[sample["kept"]].tolist()), "meant": self._labelled(tokens, target)}
-        if output is not None:
-            found["answered"] = self._labelled(tokens, output.argmax(1).where(target >= 0, -1))
-        return found
-
-    def _labelled(self, tokens: Tensor, numbers: Tensor) -> str:
-        assert self.labels is not None
-        both = zip(tokens.tolist(), numbers.tolist(), strict=True)
-        return " ".join(f"{self.tokens.id_to_token(token)}/{self.labels[label]}" for token, label in both if label >= 0)
 
 
 class AnswerCodec(TextCodec):
@@ -116,11 +76,6 @@ class AnswerCodec(TextCodec):
         if not isinstance(raw, Mapping) or not {"text", "question"} <= set(raw):
             raise BadData("give a text and a question behind it: The cat sat on the mat. Where did the cat sit?")
         return str(raw["text"]), str(raw["question"])
-
-
-def cut(text: str) -> list[str]:
-    """Words, and marks alone."""
-    return re.findall(r"\w+(?:['’]\w+)*|[^\w\s]", text)
 
 
 def asked(source: str | Path, encoding: str) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Texts with their words labelled, and texts with questions about them, in the files that people keep them in."""
+"""Texts and questions about them, in the files that people keep them in."""
 
 from __future__ import annotations
 
@@ -12,68 +12,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from descend.data.batch import Batch
-from descend.data.codecs.codec import classes_of
-from descend.data.codecs.words import AnswerCodec, TagCodec
+from descend.data.codecs.question import AnswerCodec
 from descend.data.data import Data
-from descend.data.datasets.texts import PARTS, Texts, padded
+from descend.data.datasets.texts import PARTS, padded
 from descend.data.errors import BadData
-from descend.data.reading import read_lines, read_text
+from descend.data.reading import read_text
 from descend.data.splits import Splits
 from descend.data.vocabulary import PAD
-
-Tagged = list[tuple[str, str]]
-"""The words of a text and their labels."""
-
-
-def conll(path: Path, column: int = -1, encoding: str = "utf-8") -> list[Tagged]:
-    """Texts of a file with a word a line, its label in a later column, and an empty line behind each text (Tjong Kim
-    Sang and De Meulder 2003).
-
-    Raises:
-        BadData: a line has one column alone.
-    """
-    found: list[Tagged] = [[]]
-    for number, line in enumerate(read_lines(path, encoding), 1):
-        fields = line.split()
-        if not fields or fields[0] == "-DOCSTART-":
-            found.append([])
-        elif len(fields) == 1:
-            raise BadData(f"{path}, line {number}: {line!r} has no label; a line is a word and its label")
-        else:
-            found[-1].append((fields[0], fields[column]))
-    return [text for text in found if text]
-
-
-def tagged(
-    parts: Sequence[Sequence[Tagged]], codec: TagCodec | None = None, length: int = 128, name: str = "tags"
-) -> Splits:
-    """Labelled words, for training, validation and test; tokens are the training texts' words, unless a codec is given.
-
-    Raises:
-        BadData: a part is empty, or has a label that no training text has.
-    """
-    labels = classes_of([label for text in parts[0] for _, label in text], name)
-    if codec is None:
-        from descend.data.tokens import words
-
-        codec = TagCodec(words(" ".join(word for word, _ in text) for text in parts[0]).to_str(), length)
-    codec = TagCodec(codec.tokenizer, codec.length, labels, codec.encoding)
-    data = []
-    for part, word in zip(parts, PARTS, strict=True):
-        strange = sorted({label for text in part for _, label in text} - set(labels))
-        if strange or not part:
-            what = f"has the label {strange[0]!r}, which no training text has" if strange else "is empty"
-            raise BadData(f"{name}: the {word} part {what}")
-        texts, targets = [], []
-        for text in part:
-            numbers, first = codec.pieces([word for word, _ in text])
-            target = [-100] * len(numbers)
-            for at, (_, label) in zip(first, text, strict=False):
-                target[at] = labels.index(label)
-            texts.append(numbers)
-            targets.append(target)
-        data.append(Texts(texts, targets, end=None))
-    return Splits(data[0], data[1], data[2], codec, name)
 
 
 class Questions(Data):
