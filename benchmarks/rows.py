@@ -346,9 +346,10 @@ ROWS = [
             ("answer", "--task", str(task)),
             f"bAbI task {task}, 10k",
             published="0.95",
-            source="the benchmark's own bar: Weston et al. 2015",
-            seeds=seeds,
+            source="the benchmark's own bar: Weston et al. 2015" + ("; wanted" if task in (1, 2, 6, 12, 15) else ""),
+            seeds=5 if task in (1, 2, 6, 12, 15) else 1,
         )
-        for task, seeds in ((1, 5), (2, 3), (6, 5), (12, 5), (15, 5))
+        for task in range(1, 21)
+        if task != 3  # whose file to learn from the data lack
     ),
 ]

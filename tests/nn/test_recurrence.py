@@ -1,5 +1,7 @@
 """Recurrence: the papers' equations and torch's kernels give the same numbers, forward and gradient."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -94,3 +96,13 @@ def test_second_derivatives_go_through_the_equations():
     (second,) = torch.autograd.grad(slope.square().sum(), x)
     assert second.abs().sum() > 0
     assert isinstance(model.kernel, nn.GRU)
+
+
+@pytest.mark.parametrize(("cell", "share"), [(LSTM(100), 0.5), (GRU(100), 0.5), (LSTM(), 0.0), (GRU(), 0.0)])
+def test_gates_may_begin_open_for_long(cell, share):
+    """Of half the numbers in a state, 1/e is left after half of the steps that they may last."""
+    model = Recurrent(cell, 2, 256)
+    nn.init.zeros_(model.kernel.weight_hh_l0)
+    start = (torch.full((1, 1, 256), 0.5),) * cell.parts
+    state = model(torch.zeros(1, 50, 2), start)[1][-1]
+    assert float((state > 0.5 / math.e).float().mean()) == pytest.approx(share, abs=0.1)

@@ -41,6 +41,10 @@ class Cell(ABC):
     def kernel(self, width: int, hidden: int, layers: int, both: bool, dropout: float) -> nn.RNNBase:
         """torch's module."""
 
+    def begin(self, bias: Float[Tensor, "gates"]) -> None:
+        """Sets the gates' biases, in place."""
+        nn.init.zeros_(bias)
+
 
 @dataclass(frozen=True)
 class Elman(Cell):
@@ -60,10 +64,14 @@ class LSTM(Cell):
     """c_t = f·c_{t-1} + i·g,    h_t = o·tanh(c_t), with gates i, f, o = σ(…) and g = tanh(…).
 
     What is in c stays there until a gate lets it go, so that gradients reach far back.
+
+    Args: reach: steps over which it may have to remember; its gates then begin such that what it forgets in is spread
+        over 1 … reach steps (Tallec and Ollivier 2018, "chrono initialization"). If None, it forgets in about three.
     """
 
     gates = 4
     parts = 2
+    reach: int | None = None
 
     def step(self, x: Tensor, h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         enter, keep, new, out = (x + h).chunk(4, -1)
@@ -73,12 +81,25 @@ class LSTM(Cell):
     def kernel(self, width: int, hidden: int, layers: int, both: bool, dropout: float) -> nn.RNNBase:
         return nn.LSTM(width, hidden, layers, batch_first=True, bidirectional=both, dropout=dropout)
 
+    def begin(self, bias: Float[Tensor, "gates"]) -> None:
+        nn.init.zeros_(bias)
+        enter, keep, _, _ = bias.data.chunk(4)
+        if self.reach is None:
+            keep.fill_(1.0)  # a gate that begins open: Jozefowicz et al. 2015
+        else:
+            keep.copy_(_logs(keep, self.reach))
+            enter.copy_(-keep)
+
 
 @dataclass(frozen=True)
 class GRU(Cell):
-    """h_t = (1 - z)·n + z·h_{t-1},    n = tanh(W_n·x_t + r·U_n·h_{t-1}), with gates r, z = σ(…)."""
+    """h_t = (1 - z)·n + z·h_{t-1},    n = tanh(W_n·x_t + r·U_n·h_{t-1}), with gates r, z = σ(…).
+
+    Args: reach: as of `LSTM`; if None, it forgets in about one step.
+    """
 
     gates = 3
+    reach: int | None = None
 
     def step(self, x: Tensor, h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         (xr, xz, xn), (hr, hz, hn) = x.chunk(3, -1), h.chunk(3, -1)
@@ -87,6 +108,17 @@ class GRU(Cell):
 
     def kernel(self, width: int, hidden: int, layers: int, both: bool, dropout: float) -> nn.RNNBase:
         return nn.GRU(width, hidden, layers, batch_first=True, bidirectional=both, dropout=dropout)
+
+    def begin(self, bias: Float[Tensor, "gates"]) -> None:
+        nn.init.zeros_(bias)
+        if self.reach is not None:
+            stay = bias.data.chunk(3)[1]
+            stay.copy_(_logs(stay, self.reach))
+
+
+def _logs(bias: Tensor, reach: int) -> Tensor:
+    """log u, with u drawn alike from 1 … reach - 1: σ of it forgets 1/e in u steps."""
+    return torch.empty_like(bias).uniform_(1.0, max(reach - 1.0, 1.0)).log()
 
 
 class Recurrent(nn.Module):
@@ -115,17 +147,17 @@ class Recurrent(nn.Module):
         self.dropout = dropout
         self.kernel = cell.kernel(width, hidden, layers, both, dropout if layers > 1 else 0.0)
         # Inputs as Glorot and Bengio 2010; states by orthogonal matrices, which neither grow nor shrink them (Saxe et
-        # al. 2014), a gate at a time; a forget gate that begins open (Jozefowicz et al. 2015).
+        # al. 2014), a gate at a time; biases as the cell wants its gates to begin.
         for name, weight in self.kernel.named_parameters():
             if "weight_ih" in name:
                 nn.init.xavier_uniform_(weight)
             elif "weight_hh" in name:
                 for gate in weight.data.chunk(cell.gates):
                     nn.init.orthogonal_(gate)
+            elif "bias_ih" in name:
+                cell.begin(weight)
             else:
                 nn.init.zeros_(weight)
-                if isinstance(cell, LSTM) and "bias_ih" in name:
-                    weight.data[hidden : 2 * hidden] = 1.0
 
     def forward(
         self,

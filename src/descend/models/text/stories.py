@@ -13,7 +13,8 @@ class MemoryNetwork(nn.Module):
         p = softmax(uᵀ·m_i),    u ← u + Σ p_i·c_i,
 
     with m_i and c_i sums of the words' embeddings, weighed by their places (section 4.1), and of what says how long ago
-    the sentence was told. A hop's c is the next one's m ("adjacent" tying), the last one's the head.
+    the sentence was told. A hop's c is the next one's m ("adjacent" tying). A rectified layer before the head, which
+    the paper has not, lets it compare what was found with what was asked, as yes and no want.
 
     Args:
         vocabulary: how many words there are, and nothing, which is 0.
@@ -22,10 +23,19 @@ class MemoryNetwork(nn.Module):
         width: of an embedding.
         hops: how often it asks.
         dropout: of what is asked, between hops.
+        noise: share of sentences before which an empty one is thought of in training, so that ages are not learned by
+            heart (section 4.1, "random noise").
     """
 
     def __init__(
-        self, vocabulary: int, classes: int, sentences: int, width: int = 64, hops: int = 3, dropout: float = 0.1
+        self,
+        vocabulary: int,
+        classes: int,
+        sentences: int,
+        width: int = 64,
+        hops: int = 3,
+        dropout: float = 0.1,
+        noise: float = 0.1,
     ):
         super().__init__()
         self.vocabulary = vocabulary
@@ -34,33 +44,39 @@ class MemoryNetwork(nn.Module):
         self.width = width
         self.hops = hops
         self.dropout = dropout
+        self.noise = noise
         self.words = nn.ModuleList(nn.Embedding(vocabulary, width, padding_idx=0) for _ in range(hops + 1))
         self.ages = nn.ModuleList(nn.Embedding(sentences, width) for _ in range(hops + 1))
         self.drop = nn.Dropout(dropout)
+        self.think = nn.Linear(width, width)
         self.head = nn.Linear(width, classes)
         # Normal, 0.1, as the paper (section 4.2); nothing stays 0.
         for embedding in (*self.words, *self.ages):
             nn.init.normal_(embedding.weight, std=0.1)  # type: ignore[arg-type]
             if embedding.padding_idx is not None:
                 nn.init.zeros_(embedding.weight[0].data)  # type: ignore[index]
-        nn.init.normal_(self.head.weight, std=0.1)
-        nn.init.zeros_(self.head.bias)
+        for linear in (self.think, self.head):
+            nn.init.normal_(linear.weight, std=0.1)
+            nn.init.zeros_(linear.bias)
 
     def forward(
         self, story: Int[Tensor, "batch sentences words"], question: Int[Tensor, "batch words"]
     ) -> Float[Tensor, "batch classes"]:
         asked = self._sum(self.words[0](question))
+        age = torch.arange(story.shape[1], device=story.device).expand(story.shape[:2])
+        if self.training and self.noise:
+            skipped = (torch.rand(story.shape[:2], device=story.device) < self.noise).cumsum(1)
+            age = (age + skipped).clamp(max=self.sentences - 1)
         told = (story > 0).any(2)
         # A story of nothing would leave no sentence to ask; its first empty one says nothing.
         told = told | ~told.any(1, keepdim=True)
         for hop in range(self.hops):
-            memory, answer = (self._told(story, place) for place in (hop, hop + 1))
+            memory, answer = (self._told(story, age, place) for place in (hop, hop + 1))
             scores = (memory @ asked[:, :, None])[:, :, 0].masked_fill(~told, -torch.inf)
             asked = self.drop(asked + (scores.softmax(1)[:, None] @ answer)[:, 0])
-        return self.head(asked)
+        return self.head(self.think(asked).relu())
 
-    def _told(self, story: Tensor, place: int) -> Float[Tensor, "batch sentences width"]:
-        age = torch.arange(story.shape[1], device=story.device)
+    def _told(self, story: Tensor, age: Tensor, place: int) -> Float[Tensor, "batch sentences width"]:
         return self._sum(self.words[place](story)) + self.ages[place](age)
 
     def _sum(self, words: Float[Tensor, "*shape words width"]) -> Float[Tensor, "*shape width"]:
