@@ -6,7 +6,8 @@
 
 Results go to docs/results.json: rows {recipe, setting, data, metric, value, sd, n, seconds, published, source,
 command}. The metric is always on the test split, of the model that the validation split chose. A table is split anew by
-every seed, and scikit-learn's gradient boosting learns from the same training rows.
+every seed, and scikit-learn's gradient boosting learns from the same training rows. What judges samples, and what a row
+needs before it, is trained once, with seed 0, for all rows and seeds that name it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ RESULTS = HOME / "docs" / "results.json"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
-def measure(row: Row) -> dict[str, Any]:
-    """Run the row's command once a seed and describe what came out."""
-    values, seconds, others, found = [], [], [], []
+def measure(row: Row, others: Path) -> dict[str, Any]:
+    """Run the row's command once a seed and describe what came out.
+
+    Args: others: folder that the runs of what judges, and of what goes before, are kept in.
+    """
+    by = run_of(row.judge, others) if row.judge else None
+    given = [word for option, before in row.before for word in (option, str(run_of(before, others)))]
+    values, seconds, boosts, found = [], [], [], []
     for seed in range(row.seeds):
         with tempfile.TemporaryDirectory() as folder:
             words = list(row.words)
@@ -41,34 +47,57 @@ def measure(row: Row) -> dict[str, Any]:
                 row.write(path)
                 if words[0] == "table":
                     words = [*words, "--split", str(seed)]
-                    others.append(boosted(path, words[4], seed))
-            command = [sys.executable, "-m", "descend", "train", *words, "--seed", str(seed), "--out", "run"]
+                    boosts.append(boosted(path, words[4], seed))
             begin = time.perf_counter()
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{' '.join(command)} ended with code {done.returncode}:\n{done.stderr[-2000:]}")
-            scores = json.loads(Path(folder, "run", "scores.json").read_text())
+            _descend(Path(folder), "train", *words, *given, "--seed", str(seed), "--out", "run")
             seconds.append(time.perf_counter() - begin)
-        values.append(scores["test"][row.metric])
-        found.append({name: scores["test"][name] for name in row.beside})
+            scores = json.loads(Path(folder, "run", "scores.json").read_text())
+            test = scores["test"]
+            if by is not None:
+                test = json.loads(_descend(Path(folder), "evaluate", "run", "--judge", str(by), "--json"))
+        values.append(test[row.metric])
+        found.append({name: test[name] for name in row.beside})
         for name, of_classes in (scores.get("by_class") or {}).items():
             found[-1] |= {f"{name} {label}": value for label, value in of_classes.items()}
-        beside = f" (gradient boosting {others[-1]:.4f})" if others else ""
+        beside = f" (gradient boosting {boosts[-1]:.4f})" if boosts else ""
         print(f"{row.name} seed {seed}: {row.metric} {values[-1]:.4f}{beside} in {seconds[-1]:.1f} s", flush=True)
     return {
         "recipe": row.words[0],
         "setting": " ".join(row.words[1:]),
         "data": row.data,
-        "metric": f"test {row.metric}",
+        "metric": f"test {'judged ' if row.judge else ''}{row.metric}",
         "value": round(statistics.mean(values), 4),
         "sd": round(statistics.stdev(values), 4) if len(values) > 1 else None,
         "beside": {name: round(statistics.mean(each[name] for each in found), 4) for name in found[0]},
         "n": len(values),
         "seconds": round(statistics.mean(seconds), 1),
-        "published": f"{statistics.mean(others):.4f} ± {statistics.stdev(others):.4f}" if others else row.published,
+        "published": f"{statistics.mean(boosts):.4f} ± {statistics.stdev(boosts):.4f}" if boosts else row.published,
         "source": row.source,
-        "command": " ".join(["descend", "train", *row.words]),
+        "command": command(row),
     }
+
+
+def command(row: Row) -> str:
+    """As a person types it: the runs that go before are named by what they are of."""
+    given = [word for option, before in row.before for word in (option, f"runs/{before[0]}-1")]
+    return " ".join(["descend", "train", *row.words, *given])
+
+
+def run_of(words: tuple[str, ...], folder: Path) -> Path:
+    """The run that these words make, made where it has not been yet."""
+    run = folder / "-".join(word.replace("/", "_") for word in words)
+    if not (run / "scores.json").exists():
+        _descend(folder, "train", *words, "--out", str(run))
+    return run
+
+
+def _descend(folder: Path, *words: str) -> str:
+    """What the command says, run in a folder."""
+    command = [sys.executable, "-m", "descend", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with code {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def boosted(path: Path, target: str, seed: int) -> float:
@@ -128,12 +157,13 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(row.name for row in ROWS)}")
     measured = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    for row in [] if given.write else [row for row in ROWS if row.name in given.rows or not given.rows]:
-        found = measure(row)
-        measured = [old for old in measured if old["command"] != found["command"]] + [found]
-        order = [" ".join(["descend", "train", *each.words]) for each in ROWS]
-        measured.sort(key=lambda one: order.index(one["command"]))
-        RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
+    with tempfile.TemporaryDirectory(prefix="descend-others-") as others:
+        for row in [] if given.write else [row for row in ROWS if row.name in given.rows or not given.rows]:
+            found = measure(row, Path(others))
+            measured = [old for old in measured if old["command"] != found["command"]] + [found]
+            order = [command(each) for each in ROWS]
+            measured.sort(key=lambda one: order.index(one["command"]))
+            RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
     results, readme = documents(measured, (HOME / "README.md").read_text())
     (HOME / "docs" / "results.md").write_text(results)
     (HOME / "README.md").write_text(readme)

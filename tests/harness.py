@@ -50,6 +50,16 @@ def row(n: int, key: int) -> tuple[Tensor, ...]:
     return torch.randn(n, 5, generator=generator), torch.randint(0, 4, (n, 2), generator=generator)
 
 
+def classed(*shape: int) -> Callable[[int, int], tuple[Tensor, ...]]:
+    """Numbers, and one of four classes each."""
+
+    def draw(n: int, key: int) -> tuple[Tensor, ...]:
+        generator = keyed.generator(key)
+        return torch.randn(n, *shape, generator=generator), torch.randint(0, 4, (n,), generator=generator)
+
+    return draw
+
+
 def _flat(name: str, **arguments: object) -> Case:
     return Case(lambda: getattr(blocks, name)(**arguments), normal(7), (7,))
 
@@ -124,9 +134,58 @@ def tokens(*lengths: int) -> Callable[[int, int], tuple[Tensor, ...]]:
     return draw
 
 
+def noisy(*shape: int, told: int) -> Callable[[int, int], tuple[Tensor, ...]]:
+    """Pictures, how noisy they are, what they are to show, and words with some of them kept."""
+
+    def draw(n: int, key: int) -> tuple[Tensor, ...]:
+        generator = keyed.generator(key)
+        x, vector, words = (torch.randn(n, *each, generator=generator) for each in (shape, (told,), (3, 6)))
+        return x, torch.arange(n) % 8 / 8, vector, words, torch.tensor([[True, True, False]]).expand(n, 3)
+
+    return draw
+
+
 def story(n: int, key: int) -> tuple[Tensor, ...]:
     generator = keyed.generator(key)
     return tuple(torch.randint(1, 10, (n, *shape), generator=generator) for shape in ((4, 3), (3,)))
+
+
+def woken(network: nn.Module) -> nn.Module:
+    """With what begins at 0 drawn, so that all of it does something."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+class Vector(nn.Module):
+    """A condition's vector, and the mean of its words."""
+
+    def __init__(self, condition: models.Condition, name: str | None = None):
+        super().__init__()
+        self.condition = condition
+        self.name = name or condition.names[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        given = {self.name: x}
+        if "kept" in self.condition.names:
+            given["kept"] = torch.ones(x.shape[:2], dtype=torch.bool)
+        # A number of each sample's own says whether it is told.
+        asked = self.condition(given, x.flatten(1)[:, 0] > (0 if x.is_floating_point() else 5) if x.ndim > 1 else x > 0)
+        return asked.vector if asked.words is None else asked.vector + asked.words.mean(1)
+
+
+class Kept(nn.Module):
+    """A caption's encoder, with all but the last word kept."""
+
+    def __init__(self, encoder: nn.Module, name: str = "words"):
+        super().__init__()
+        self.encoder = encoder
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = (torch.arange(x.shape[1]) < x.shape[1] - 1).expand(x.shape[:2])
+        return self.encoder(**{self.name: x, "kept": kept})
 
 
 class Around(nn.Module):
@@ -390,17 +449,68 @@ CASES: dict[str, Case] = {
         random=True,
         tied=1,
     ),
+    "TimeEmbedding": Case(lambda: models.TimeEmbedding(8), lambda n, key: (torch.arange(n) % 8 / 8,), (8,)),
+    "TimedBlock": Case(lambda: models.TimedBlock(4, 8, 5), several((4, 6, 6), (5,)), (8, 6, 6)),
+    "PlacesBlock": Case(lambda: models.PlacesBlock(8, 2, 6), several((8, 3, 3), (5, 6)), (8, 3, 3)),
+    "DenoisingUNet": Case(
+        lambda: woken(models.DenoisingUNet(2, (8, 16), heads=2, context_width=6)), noisy(2, 8, 8, told=32), (2, 8, 8)
+    ),
+    "DenoisingUNet folded, without words": Case(
+        lambda: woken(models.DenoisingUNet(1, (8, 16), 1, 0, fold=2)),
+        lambda n, key: noisy(1, 8, 8, told=32)(n, key)[:3],
+        (1, 8, 8),
+    ),
+    "DiTBlock": Case(lambda: woken(models.DiTBlock(8, 2, 16, 6)), several((4, 8), (8,), (3, 6)), (4, 8)),
+    "DiT": Case(lambda: woken(models.DiT(2, 8, 2, 2, 2, 6)), noisy(2, 4, 6, told=8), (2, 4, 6)),
+    "ClassCondition": Case(
+        lambda: Vector(models.ClassCondition(3, 8)), lambda n, key: (torch.arange(n) % 3,), (8,), rebuilt=False
+    ),
+    "CaptionCondition": Case(lambda: Vector(models.CaptionCondition(6, 8)), several((4, 6)), (8,), rebuilt=False),
+    "CaptionCondition with an encoder": Case(
+        lambda: Vector(models.CaptionCondition(8, 6, models.BERT(11, 8, 2, 1, 6)), "tokens"),
+        tokens(4),
+        (6,),
+        rebuilt=False,
+    ),
+    "CaptionEncoder": Case(
+        lambda: Kept(models.CaptionEncoder(6, 5, 8, dropout=0.2)), several((4, 6)), (5,), random=True, rebuilt=False
+    ),
+    "CaptionEncoder with an encoder": Case(
+        lambda: Kept(models.CaptionEncoder(8, 5, 8, models.BERT(11, 8, 2, 1, 6)), "tokens"),
+        tokens(4),
+        (5,),
+        rebuilt=False,
+    ),
     "MemoryNetwork": Case(lambda: models.MemoryNetwork(11, 3, 4, 8, 2), story, (3,), random=True),
+    "ConvEncoder": Case(lambda: models.ConvEncoder((3, 16, 16), 5, (4, 6)), PICTURE, (5,)),
+    "ConvDecoder": Case(lambda: models.ConvDecoder(7, (3, 16, 12), (4, 6)), normal(7), (3, 16, 12)),
+    "MapEncoder": Case(lambda: models.MapEncoder((3, 16, 16), 5, (4, 6, 8)), PICTURE, (5, 2, 2)),
+    "MapDecoder": Case(lambda: models.MapDecoder(4, (3, 24, 24), (6, 8)), SMALL, (3, 24, 24)),
+    "MLPDecoder": Case(
+        lambda: models.MLPDecoder(7, 16, shape=(1, 4, 6), activation=blocks.PReLU()), normal(7), (1, 4, 6)
+    ),
+    "Codebook": Case(lambda: models.Codebook(5, 4), SMALL, (4, 6, 6)),
+    "ClassNorm": Case(lambda: models.ClassNorm(4, 4), classed(4, 6, 6), (4, 6, 6), coupled=True),
+    "ConvGenerator": Case(lambda: models.ConvGenerator((3, 8, 12), 5, 4, (6, 4)), classed(5), (3, 8, 12), coupled=True),
+    "ConvGenerator without classes": Case(
+        lambda: models.ConvGenerator((1, 8, 8), 5, widths=(6, 4)), normal(5), (1, 8, 8), coupled=True
+    ),
+    # Without spectral norm, whose power method goes on at each call in training: it has tests of its own.
+    "ConvCritic": Case(lambda: models.ConvCritic((3, 8, 12), 4, (4, 6), 8), classed(3, 8, 12), ()),
+    "ConvCritic without classes": Case(lambda: models.ConvCritic((1, 8, 8), None, (4, 6), 8), normal(1, 8, 8), ()),
     "TableNet": Case(lambda: models.TableNet(5, (4, 4), 3, hidden=(16, 8), members=4), row, (3,), random=True),
 }
 
 DESCRIPTIONS = {
     *("He", "LeCun", "Orthogonal", "TruncatedNormal", "Xavier", "Norm", "Scheme"),
     *("Order", "PreNorm", "PostNorm", "Relation", "Stage", "Stem", "SmallStem", "PhotoStem"),
-    *("Read", "ClassToken", "MeanToken"),
+    *("Read", "ClassToken", "MeanToken", "Spectral"),
     *("Cache", "Cell", "Elman", "LSTM", "GRU", "Head", "Tied", "Untied", "Memory", "Score"),
     *("Summary", "FirstToken", "MeanOfTokens", "MostOfTokens"),
+    "Decoder",
     *("Queries", "LearnedQueries", "DenoisingQueries", "Answers", "Places", "Truth"),
+    "Asked",
+    "Condition",
 }
 """Classes that are no modules of their own: schemes of initialisation, descriptions of parts, and the bases; they have
 tests of their own, or are tried in what they are part of. Learned queries begin alike, so that no gradient reaches who

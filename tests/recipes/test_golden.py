@@ -12,19 +12,26 @@ import pytest
 from descend.data import datasets
 from descend.engine import Observer, fit, load
 from descend.recipes.adding import adding
+from descend.recipes.anomaly_pictures import anomaly_pictures
 from descend.recipes.answer import answer
+from descend.recipes.autoencoder import autoencoder
 from descend.recipes.denoise import denoise
+from descend.recipes.denoising_autoencoder import denoising_autoencoder
 from descend.recipes.detect import dense, detect, detr, scratch
+from descend.recipes.diffusion import diffusion
 from descend.recipes.digits import digits
 from descend.recipes.faces import faces
 from descend.recipes.fashion import fashion, lenet, mlp, resnet
+from descend.recipes.gan import gan
 from descend.recipes.segment import segment
 from descend.recipes.sentiment import sentiment
 from descend.recipes.shakespeare import gpt, lstm, shakespeare
 from descend.recipes.superres import superres
 from descend.recipes.table import table
 from descend.recipes.translate import translate
+from descend.recipes.vae import vae
 from descend.recipes.vit import convolutions, patches, vit
+from descend.recipes.vq import vq
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CURVES = GOLDEN / "curves.json"
@@ -38,7 +45,20 @@ class _Curve(Observer):
         self.losses.append(round(moment.metrics["loss"].item(), 6))
 
 
+PICTURES = {
+    "autoencoder": autoencoder,
+    "denoising-autoencoder": denoising_autoencoder,
+    "anomaly-pictures": anomaly_pictures,
+    "vae": vae,
+    "vq": vq,
+    "gan": gan,
+    "diffusion": diffusion,
+}
+
+
 def _experiment(name: str, folder: Path):
+    if name in PICTURES:
+        return PICTURES[name](batch=16, seed=0)
     if name == "digits":
         return digits(seed=0)
     if name == "table":
@@ -78,7 +98,7 @@ def _curve(name: str, folder: Path) -> list[float]:
 
 NAMES = ["digits", "table", "fashion-mlp", "fashion-lenet", "fashion-resnet"]
 NAMES += ["vit-patches", "vit-convolutions", "segment", "denoise", "superres", "faces", "detect-dense", "detect-detr"]
-NAMES += ["adding", "answer", "sentiment", "translate", "shakespeare-gpt", "shakespeare-lstm"]
+NAMES += [*PICTURES, "adding", "answer", "sentiment", "translate", "shakespeare-gpt", "shakespeare-lstm"]
 
 
 @pytest.mark.slow

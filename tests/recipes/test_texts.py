@@ -9,6 +9,7 @@ from descend.cli.main import main
 from descend.data import BadData
 from descend.engine import Observer, UsageError, load, train
 from descend.insight import looks
+from descend.nn import LSTM
 from descend.recipes.adding import adding
 from descend.recipes.answer import answer
 from descend.recipes.sentiment import PLANS, sentiment
@@ -36,7 +37,7 @@ class Heard(Observer):
 
 
 def test_two_marked_numbers_are_added(tmp_path):
-    result = train(adding(length=10, hidden=32, steps=500, seed=0), tmp_path / "run")
+    result = train(adding(LSTM(10), length=10, hidden=32, steps=500, seed=0), tmp_path / "run")
     assert result.scores["test"]["rmse"] < 0.25  # 0.41 is who always answers 1
     made = result.experiment
     reach = json.loads(looks(made.task, made.codec, made.test, tmp_path / "looks.json").read_text())["reach"]

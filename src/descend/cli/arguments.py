@@ -59,7 +59,9 @@ def options(form: type) -> dict[str, Any]:
         kind, marks = _plain(hints[each.name])
         if _POSITIONAL in marks:
             continue
-        name = "--" + each.name.replace("_", "-")
+        # tyro lets an annotation give a name that is no Python name (class).
+        given = next((mark.name for mark in marks if getattr(mark, "name", None)), each.name)
+        name = "--" + given.replace("_", "-")
         if isinstance(kind, type) and is_dataclass(kind):
             found |= {f"{name}.{inner[2:]}": deep for inner, deep in options(kind).items()}
             continue

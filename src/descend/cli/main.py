@@ -25,6 +25,7 @@ VERBS = {
     "resume": ("descend.cli.train", "resume", "RUN", "go on where a run was stopped"),
     "evaluate": ("descend.cli.use", "evaluate", "RUN", "score the best model on the test split"),
     "predict": ("descend.cli.use", "predict", "RUN FILE…", "answer for pictures, texts, or the rows of a table"),
+    "sample": ("descend.cli.sample", "sample", "RUN", "make new pictures"),
     "bench": (
         "descend.cli.bench",
         "bench",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -81,7 +81,7 @@ def train(words: Sequence[str]) -> int:
         return _reported(
             out,
             run.json,
-            lambda observer: train_(experiment, out, compute, run.steps, [observer], checkpoint_seconds=run.checkpoint),
+            lambda watching: train_(experiment, out, compute, run.steps, watching, checkpoint_seconds=run.checkpoint),
         )
     finally:
         _remove_if_empty(out)
@@ -148,16 +148,17 @@ def _go_on(folder: Path, checkpoint: float, as_json: bool) -> int:
         return ranks.launch(["resume", str(folder), "--checkpoint", str(checkpoint), *["--json"] * as_json], size)
     from descend.engine import resume as resume_
 
-    return _reported(folder, as_json, lambda observer: resume_(folder, [observer], checkpoint_seconds=checkpoint))
+    return _reported(folder, as_json, lambda watching: resume_(folder, watching, checkpoint_seconds=checkpoint))
 
 
-def _reported(folder: Path, as_json: bool, work: Any) -> int:
+def _reported(folder: Path, as_json: bool, work: Callable[[Sequence[Observer]], Result]) -> int:
     """Do the work under an observer, write the report however it ends, and say what to type next."""
     from descend.engine import Diverged, Interrupted, screen
-    from descend.insight import looks, report, sheet
+    from descend.insight import Samples, looks, report, sheet
+    from descend.tasks.generative import Generative
 
     try:
-        result: Result = work(_lines() if as_json else screen())
+        result = work([_lines() if as_json else screen(), Samples()])
     except (Diverged, Interrupted) as error:
         if ranks.first():
             report(folder, ended=str(error))
@@ -167,11 +168,13 @@ def _reported(folder: Path, as_json: bool, work: Any) -> int:
         sheet(made.task, made.codec, made.test, folder / "sheet.png")
         looks(made.task, made.codec, made.test, folder / "looks.json")
         report(folder)
-        print(json.dumps({"folder": str(folder), "scores": result.scores}) if as_json else _said(folder, result.scores))
+        use = f"sample {folder}" if isinstance(made.task, Generative) else f"predict {folder} FILE"
+        found = {"folder": str(folder), "scores": result.scores}
+        print(json.dumps(found) if as_json else _said(folder, result.scores, use))
     return 0
 
 
-def _said(folder: Path, scores: Mapping[str, Any]) -> str:
+def _said(folder: Path, scores: Mapping[str, Any], use: str) -> str:
     """The end of a run for a person: score, time, folder, what to type next."""
     metric = scores["goal"]["metric"]
     split = next((name for name in ("test", "valid") if metric in scores.get(name, {})), None)
@@ -186,7 +189,7 @@ def _said(folder: Path, scores: Mapping[str, Any]) -> str:
         f"{scores['seconds']['total']:.1f} s{speed}, {scores['parameters']:,} parameters",
         f"{folder / 'report.html'} shows the curves; {folder / 'model'} is the network",
         "next:",
-        f"  descend predict {folder} FILE",
+        f"  descend {use}",
     ]
     return "\n".join(lines)
 

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from descend.cli.arguments import Place, parse
+from descend.cli.sample import Solver, lead
 from descend.cli.train import description_of, folder_of
 from descend.cli.wrong import Wrong
 
 if TYPE_CHECKING:
-    from descend.data import Codec
+    from descend.data import Codec, Splits, Stream
+    from descend.engine import Predictor
 
 TABLES = {".csv", ".tsv", ".parquet", ".pq"}
 """Files that hold one example a row."""
 LONGEST = 200
 """Letters of one thing in a line for a person."""
+JUDGED = 2000
+"""Samples that a judge is shown."""
 TOGETHER = 256
 """Examples that go through the network at once."""
 
@@ -33,6 +37,17 @@ class Evaluating:
     """Folder of the run."""
     split: Literal["test", "valid", "train"] = "test"
     """Which part of the run's data."""
+    judge: Path | None = None
+    """Folder of a run that tells pictures apart, or for runs that captions ask, one that matches pictures and captions:
+    what it says of samples, in place of the run's own scores."""
+    n: int | None = None
+    """Samples for the judge; 2000, or as many as there are test pictures, where not given."""
+    solver: Solver | None = None
+    """How noise becomes a picture, of diffusion; as the run has it where not given, as the two that follow."""
+    steps: int | None = None
+    """Of the solver."""
+    guidance: float | None = None
+    """How far it is led towards what is asked for; 1 leads it there, more beyond."""
     json: bool = False
     """Print JSON, for machines."""
 
@@ -40,7 +55,12 @@ class Evaluating:
 def evaluate(words: Sequence[str]) -> None:
     """Score the kept model of a run on a split of its data."""
     form = parse(Evaluating, words, "descend evaluate", "Score the kept model of a run on a split of its data.")
+    if form.judge is None and form.n is not None:
+        raise Wrong("--n says how many samples are judged: name the judge, --judge RUN")
+    if form.judge is not None and form.split != "test":
+        raise Wrong(f"a judge holds samples against training and test pictures: leave --split {form.split} out")
     folder = folder_of(form.run)
+    by = None if form.judge is None else folder_of(form.judge)
     written = description_of(folder).get("recipe")
     if not written:
         raise Wrong(
@@ -53,6 +73,10 @@ def evaluate(words: Sequence[str]) -> None:
     experiment, _ = rebuild(written)
     experiment.task.load_state_dict(weights(folder))
     predictor = Predictor(experiment.task, experiment.codec)
+    if by is not None:
+        lead(predictor.task, form.solver, form.steps, form.guidance)
+        _judged(folder, predictor, by, experiment.data, form.n, form.json)
+        return
     data = getattr(experiment.data, form.split, None)
     if data is None:
         raise Wrong(f"the data of {folder} have no {form.split} split")
@@ -64,6 +88,36 @@ def evaluate(words: Sequence[str]) -> None:
     width = max(map(len, found.scores))
     for name, value in found.scores.items():
         print(f"  {name:{width}}  {value:.4f}")
+
+
+def _judged(folder: Path, predictor: Predictor, by: Path, data: Splits | Stream, n: int | None, as_json: bool) -> None:
+    """What a judge says of a run's samples, printed and kept in the run's folder."""
+    from descend.data import Splits
+    from descend.engine.checkpoint import replace_text
+    from descend.insight import judge, matched, report
+    from descend.insight.judge import beside_real
+    from descend.ship import load
+    from descend.tasks import Match
+
+    if not isinstance(data, Splits):
+        raise Wrong(f"the data of {folder} are a stream, without the test split that samples are held against")
+    count = min(JUDGED, len(data.test), len(data.train)) if n is None else n
+    other = load(by)
+    judging = matched if isinstance(other.task, Match) else judge
+    found = {"judge": str(by), **judging(predictor, other, data, count, folder=folder)}
+    replace_text(folder / "judged.json", json.dumps(found, indent=1) + "\n")
+    report(folder)
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{count:,} samples judged by {by}; in the samples' place, real test pictures")
+    for name, (made, real) in beside_real(found).items():
+        print(f"  {name:11}  {'–' if made is None else f'{made:.4f}':>9}  {real:9.4f}")
+    if "chance" in found:
+        print(f"  of {found['candidates']} captions; by chance {found['chance']:.4f}, and {found['chance10']:.4f}")
+    for label, value in found.get("by_class", {}).items():
+        print(f"  accuracy {label}  {value:.4f}")
+    print(f"{folder / 'samples.png'} shows samples, {folder / 'nearest.png'} what was learned that is nearest to them")
 
 
 @dataclass(frozen=True)

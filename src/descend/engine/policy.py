@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from descend.engine.compute import Compute
 from descend.engine.errors import Diverged
 from descend.engine.ranks import Ranks
 from descend.engine.rehearsal import ROUNDING, Outcome, Rehearsal
+from descend.engine.setting import filters
 
 GAIN = 1.05
 """How much faster a way must be to be kept; medians of a few steps differ by less than this without a cause."""
@@ -72,10 +72,7 @@ def _on_cpu(rehearsal: Rehearsal, compute: Compute) -> bool:
 
 def _convolves(rehearsal: Rehearsal, compute: Compute) -> bool:
     """Whether there is a filter whose layout could change."""
-    return any(
-        isinstance(m, nn.Conv2d) and not m.weight.is_contiguous(memory_format=torch.channels_last)
-        for m in rehearsal.task.modules()
-    )
+    return any(not weight.is_contiguous(memory_format=torch.channels_last) for weight in filters(rehearsal.task))
 
 
 def _has_bfloat16(rehearsal: Rehearsal, compute: Compute) -> bool:

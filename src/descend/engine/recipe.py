@@ -45,7 +45,7 @@ class Choice:
         raise UsageError(f"{name!r} is not a choice: {hint}There are {', '.join(self.named)}")
 
     def name_of(self, value: Any) -> str | None:
-        return next((name for name, object_ in self.named.items() if object_ is value), None)
+        return next((name for name, object_ in self.named.items() if object_ is value or object_ == value), None)
 
 
 @dataclass(frozen=True)

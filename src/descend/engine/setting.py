@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -55,7 +56,16 @@ class Setting:
                 weight.data = weight.data.contiguous()
             self._laid = []
             return
-        for module in self.task.modules():
-            if isinstance(module, nn.Conv2d) and not module.weight.is_contiguous(memory_format=torch.channels_last):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-                self._laid.append(module.weight)
+        for weight in filters(self.task):
+            if not weight.is_contiguous(memory_format=torch.channels_last):
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+                self._laid.append(weight)
+
+
+def filters(task: Task) -> Iterator[nn.Parameter]:
+    """Of the convolutions over pictures; none of those that are computed anew whenever they are looked at, as spectral
+    norm does, because a look would move its power method on."""
+    for module in task.modules():
+        weight = dict(module.named_parameters(recurse=False)).get("weight") if isinstance(module, nn.Conv2d) else None
+        if weight is not None:
+            yield weight

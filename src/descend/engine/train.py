@@ -168,7 +168,7 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
         codec = task.complete(experiment.codec, experiment.data)
         if codec is not experiment.codec:
             experiment.codec = codec
-            Predictor(task, codec).save(run.folder / "model", scores=found["valid"].scores)
+            Predictor(task, codec).save(run.folder / "model", found["valid"].scores if "valid" in found else None)
     seconds = {**fitted.seconds, "total": fitted.seconds["total"] + time.perf_counter() - began}
     seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
     if fitted.flops and fitted.working > SHORT:

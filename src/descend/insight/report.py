@@ -5,6 +5,8 @@ metrics.jsonl  the curves
 scores.json    what was reached; missing where the run has not ended
 sheet.png      examples and answers; missing where there is nothing to see
 looks.json     examples in words, who asked whom, how far gradients reach; missing where there is nothing of it
+samples/       of a network that makes pictures: what it made after so many steps
+judged.json    what a judge said of them, with samples.png and nearest.png; missing where none was asked
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 from descend.insight.charts import Curve, bar, chart, heat, shares
 from descend.insight.diagnosis import Line, confused, diagnose, interval, series
+from descend.insight.judge import beside_real
 
 LARGEST = 40
 """Classes of the largest confusion matrix that is drawn; of a larger one the worst mistakes are listed."""
@@ -57,6 +60,8 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
         _section("Diagnosis", f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in findings)}</ul>"),
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
+        _section("Samples over the run", _frames(folder / "samples")),
+        _section("Judged", _judged(folder)),
         _section("Examples of the test split", _sheet(folder / "sheet.png") + _examples(looks.get("examples", []))),
         _section("Which words were asked for each word", _asked(looks.get("attention"))),
         _section("How far gradients reach", _reach(looks.get("reach"))),
@@ -285,12 +290,49 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _sheet(path: Path) -> str:
+def _sheet(path: Path, shown: str = "examples and what was answered") -> str:
     """The picture itself, so that the page needs nothing beside it."""
     if not path.is_file():
         return ""
     content = base64.b64encode(path.read_bytes()).decode()
-    return f'<img class="sheet" alt="examples and what was answered" src="data:image/png;base64,{content}">'
+    return f'<img class="sheet" alt="{escape(shown)}" src="data:image/png;base64,{content}">'
+
+
+def _frames(folder: Path) -> str:
+    """The same samples as they were after so many steps, from the first to the last."""
+    frames = [(int(path.stem), path) for path in folder.glob("[0-9]*.png") if path.stem.isdecimal()]
+    return "".join(
+        f"<figure><figcaption>step {step:,}</figcaption>{_sheet(path, f'samples after step {step:,}')}</figure>"
+        for step, path in sorted(frames)
+    )
+
+
+def _judged(folder: Path) -> str:
+    """What a judge said, each figure beside that of real pictures in the samples' place."""
+    found = _json(folder / "judged.json")
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><th scope=row>{escape(name)}</th><td>{_figure(made)}</td><td>{_figure(true)}</td></tr>"
+        for name, (made, true) in beside_real(found).items()
+    )
+    head = "<thead><tr><th></th><th scope=col>samples</th><th scope=col>real pictures</th></tr></thead>"
+    by_class = ", ".join(f"{label} {value:.3f}" for label, value in found.get("by_class", {}).items())
+    chance = (
+        f" Retrieval: how often the caption that was asked for comes first (or among the first ten) of "
+        f"{found['candidates']}; by chance {found['chance']:.3f} ({found['chance10']:.3f})."
+        if "chance" in found
+        else ""
+    )
+    return (
+        f'<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>'
+        f"<p><small>{found['count']:,} of each, in the features of {escape(str(found['judge']))}: comparable with this "
+        f"judge and this count alone. Nearest: the distance to the nearest training picture.{chance}</small></p>"
+        + (f"<p>Accuracy by class: {escape(by_class)}.</p>" if by_class else "")
+        + _sheet(folder / "samples.png", "samples")
+        + "<p>Samples, each beside the training pictures nearest to it:</p>"
+        + _sheet(folder / "nearest.png", "samples and the nearest training pictures")
+    )
 
 
 def _examples(told: Sequence[Mapping[str, str]]) -> str:

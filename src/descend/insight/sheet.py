@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxtyping import Float
+from torch import Tensor
+
 from descend.data import Codec, Data
+from descend.data.codecs.image import TILE, drawn
 from descend.engine import Predictor, Task
 from descend.functional import keyed
+from descend.tasks.generative import Generative
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,24 +33,34 @@ def sheet(task: Task, codec: Codec | None, data: Data | None, path: Path, most: 
     """
     if codec is None or data is None:
         return None
-    predictor, drawn = Predictor(task, codec), []
+    predictor, found = Predictor(task, codec), []
     chosen = keyed.permutation(len(data), 0)[: max(most, codec.beside)]
     for index in chosen.split(len(chosen) if data.alike else 1):
         batch = data.gather(index)
-        tiles = codec.tiles(batch, predictor.outputs(**batch.inputs)) if "target" in batch else None
+        answered = "target" in batch and (not isinstance(task, Generative) or task.answers)
+        tiles = codec.tiles(batch, predictor.outputs(**batch.inputs)) if answered else None
         if tiles is None:
             return None
-        drawn += tiles
-    _tiled(drawn[:most]).save(path)
+        found += tiles
+    tiled(found[:most]).save(path)
     return path
 
 
-def _tiled(tiles: list[Image.Image]) -> Image.Image:
-    """Side by side in rows, as many as fit."""
+def tile(values: Float[Tensor, "channels height width"]) -> Image.Image:
+    """A picture of values 0 … 1, small ones enlarged."""
+    from PIL import Image
+
+    small = drawn(values)
+    times = max(1, round(TILE / small.width))
+    return small.resize((times * small.width, times * small.height), Image.Resampling.NEAREST)
+
+
+def tiled(tiles: list[Image.Image], columns: int | None = None) -> Image.Image:
+    """Side by side in rows of so many, or of as many as fit."""
     from PIL import Image
 
     width, height = max(t.width for t in tiles) + GAP, max(t.height for t in tiles) + GAP
-    columns = max(1, min(len(tiles), WIDTH // width))
+    columns = columns or max(1, min(len(tiles), WIDTH // width))
     rows = -(-len(tiles) // columns)
     whole = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
     for place, tile in enumerate(tiles):

@@ -13,8 +13,8 @@ from descend.tasks import Classify
 def answer(task: int = 1, width: int = 64, hops: int = 3, batch: int = 64, epochs: int = 60) -> Experiment:
     """Answer the questions of one of bAbI's 20 tasks, by a memory that is asked hop by hop.
 
-    descend train answer
-    descend train answer --task 2
+    descend train answer                     # 1.0 in 91 s, on one core
+    descend train answer --task 2            # 0.998 in 71 s
     """
     data = datasets.babi(task)
     codec = data.codec

@@ -72,8 +72,8 @@ def sentiment(
     These come from a table (.csv, .tsv, .parquet, .jsonl) with the columns --text and --label, or from a folder
     LABEL/*.txt.
 
-    descend train sentiment
-    descend train sentiment --model transformer
+    descend train sentiment                                  # 0.820 in 105 s, on one core
+    descend train sentiment --model transformer              # 0.795 in 87 s
     descend train sentiment --model minilm                   # from weights that know English
     descend train sentiment --data letters.csv --label topic
     """

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from descend.data import BadData, Downscale, Loader, Noise, datasets
+from descend.data import BadData, Downscale, Files, Loader, Noise, PictureCodec, Splits, Tensors, datasets
 from descend.data.datasets.restoration import PACKAGED, patches, read_photos
 
 
@@ -151,3 +151,23 @@ def _thumbnails(photos):
     small = [torch.nn.functional.adaptive_avg_pool2d(photo / 255.0, 16).flatten() for photo in photos.values()]
     small = torch.stack(small) - torch.stack(small).mean(1, keepdim=True)
     return small / small.norm(dim=1, keepdim=True)
+
+
+def test_any_pictures_are_damaged_once_to_be_asked_and_anew_to_be_learned_from():
+    x = torch.rand(6, 1, 8, 8)
+    codec = PictureCodec(8, 8, 1, ("a", "b"))
+    target = torch.tensor([0, 1] * 3)
+    whole = Splits(Tensors(x=x, target=target), None, Tensors(x=x[:4], target=target[:4]), codec, "x")
+    found, again = (datasets.damaged(whole, Noise(50)) for _ in range(2))
+    assert set(found.train.tensors) == {"x"}
+    assert torch.equal(found.train.tensors["x"], x)
+    assert torch.equal(found.test.tensors["target"], x[:4])
+    assert torch.equal(found.test.tensors["x"], again.test.tensors["x"])
+    assert (found.test.tensors["x"] - x[:4]).std().item() == pytest.approx(50 / 255, rel=0.15)
+    assert found.codec.labels is None
+    assert found.valid is None
+    batch = Loader(found.train, 6, augment=Noise(50)).batch(0)
+    assert batch["target"].shape == batch["x"].shape
+    files = Files(["one"], lambda _: {"x": x[0], "target": target[0]})
+    with pytest.raises(ValueError, match="train is in files"):
+        datasets.damaged(Splits(files, None, whole.test, codec, "x"), Noise(50))

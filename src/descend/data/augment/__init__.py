@@ -5,7 +5,7 @@ from descend.data.augment.augment import Augment, Compose, RandAugment
 from descend.data.augment.damage import Damage, Downscale, Hole, Noise
 from descend.data.augment.light import Colour, Cutout, Light
 from descend.data.augment.mixing import CutMix, Mixing, Mixup
-from descend.data.augment.moving import Affine, Crop, Flip, Moving, RandomCrop, Turn
+from descend.data.augment.moving import Affine, Crop, Flip, FlipUnless, Moving, RandomCrop, Turn
 
 __all__ = [
     "Affine",
@@ -18,6 +18,7 @@ __all__ = [
     "Damage",
     "Downscale",
     "Flip",
+    "FlipUnless",
     "Hole",
     "Light",
     "Mixing",

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -65,6 +65,27 @@ class Flip(Moving):
 
     def _turned(self, keys: Keys) -> Tensor:
         return keyed.uniform(keys, 0) < self.p
+
+
+@dataclass(frozen=True)
+class FlipUnless(Flip):
+    """Left for right, but not where a mirrored picture would be wrong, as beside a caption that says left.
+
+    Args: name: of a batch's tensor [batch] that is true of what stays.
+    """
+
+    name: str = "sided"
+
+    def __call__(self, batch: Batch, keys: Keys) -> Batch:
+        if self.name not in batch:
+            raise ValueError(
+                f"FlipUnless: the batch has no {self.name!r}, which says what is not to be mirrored; it has "
+                f"{', '.join(batch)}: give Flip() if all may be"
+            )
+        flipped = super().__call__(batch, keys)
+        stays = batch[self.name]
+        kept = {name: batch[name].where(_like(stays, batch[name]), moved) for name, moved in flipped.items()}
+        return type(batch)(kept)
 
 
 @dataclass(frozen=True)
@@ -188,6 +209,11 @@ class Affine(Moving):
         angle, size, right, down = (2 * keyed.uniform(keys, draw) - 1 for draw in range(4))
         angle, size = angle * math.radians(self.degrees), 1 + size * self.scale
         return angle.cos() / size, angle.sin() / size, right * self.shift, down * self.shift
+
+
+def _like(stays: Bool[Tensor, "batch"], tensor: Tensor) -> Tensor:
+    """With as many axes as the tensor."""
+    return stays.view(-1, *[1] * (tensor.ndim - 1))
 
 
 def _taken(x: Maps, rows: Int[Tensor, "batch rows"], columns: Int[Tensor, "batch columns"]) -> Pieces:

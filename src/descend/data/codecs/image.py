@@ -133,7 +133,7 @@ class ImageCodec(Codec):
 
 
 def pixels(
-    raw: Any, channels: int, size: tuple[int, int] | None = None, name: str | None = None
+    raw: Any, channels: int, size: tuple[int, int] | None = None, name: str | None = None, ground: float = 0.0
 ) -> Float[Tensor, "channels height width"]:
     """A picture of any kind, as `ImageCodec.encode` takes them, with values 0 … 1.
 
@@ -141,6 +141,7 @@ def pixels(
         channels: 1 (grey) or 3 (RGB).
         size: width and height that it is scaled and cut to; its own if None.
         name: what a message calls it; its path if None.
+        ground: what is seen through transparent places, 0 (black) … 1 (white).
 
     Raises:
         BadData: as `ImageCodec.encode`.
@@ -159,7 +160,7 @@ def pixels(
             if size is not None:
                 # A JPEG can be unpacked at a half, quarter or eighth of its size, much faster; twice ours is enough.
                 picture.draft(None, (2 * max(size), 2 * max(size)))
-            plain = _plain(ImageOps.exif_transpose(picture), channels, name)
+            plain = _plain(ImageOps.exif_transpose(picture), channels, name, ground)
             fitted = plain if size is None else ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
             array = np.array(fitted, np.float32)
     except BadData:
@@ -195,7 +196,7 @@ def drawn(values: Float[Tensor, "channels height width"]) -> Image.Image:
     return Image.fromarray((levels[0] if len(levels) == 1 else levels.movedim(0, 2)).contiguous().numpy())
 
 
-def _plain(picture: Any, channels: int, name: str) -> Any:
+def _plain(picture: Any, channels: int, name: str, ground: float) -> Any:
     """The picture in grey or RGB, 8 bits."""
     from PIL import Image
 
@@ -210,7 +211,8 @@ def _plain(picture: Any, channels: int, name: str) -> Any:
         picture = Image.fromarray((values / most * 255).round().clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+        level = round(255 * ground)
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (level, level, level, 255)), picture)
     return picture.convert("L" if channels == 1 else "RGB")
 
 

@@ -12,11 +12,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from descend.data.codecs import ImageCodec
+from descend.data.codecs import ImageCodec, PictureCodec
 from descend.data.data import Tensors
 from descend.data.datasets.files import Official
 from descend.data.errors import BadData
 from descend.data.splits import Splits
+from descend.functional import keyed
 
 LABELS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
@@ -63,6 +64,25 @@ def fashion_mnist() -> Splits:
         codec,
         "fashion-mnist",
     )
+
+
+def fashion_pictures(binary: bool = False, key: int = 0) -> Splits:
+    """The same pictures as they are, ``x`` of 0 … 1 and their class in ``target``: all 60,000 to learn to make such
+    from, the official test pictures, and none for validation.
+
+    Args:
+        binary: each pixel is drawn once as 0 or 1, 1 with its brightness for a probability (as Salakhutdinov and Murray
+            2008 drew digits), by key.
+        key: of these draws.
+    """
+    parts = []
+    for number, name in enumerate(("train", "t10k")):
+        x = read_idx(FILES[f"{name}-images"].find())[:, None].float() / 255
+        if binary:
+            x = (torch.rand(x.shape, generator=keyed.generator(key, number)) < x).float()
+        parts.append(Tensors(x=x, target=read_idx(FILES[f"{name}-labels"].find()).long()))
+    codec = PictureCodec(28, 28, 1, LABELS)
+    return Splits(parts[0], None, parts[1], codec, "fashion-pictures" + "-binary" * binary)
 
 
 def read_idx(path: Path) -> UInt8[Tensor, "..."]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from descend.data.augment import Augment
 from descend.data.batch import Batch
-from descend.data.codecs import PhotoCodec
+from descend.data.codecs import PhotoCodec, PictureCodec
 from descend.data.codecs.image import pixels
 from descend.data.data import Data, Tensors
 from descend.data.datasets.boxes import Place
@@ -162,6 +162,33 @@ def restoration(
         PhotoCodec(channels),
         test.folder,
     )
+
+
+def damaged(data: Splits, damage: Augment) -> Splits:
+    """The pictures of a data set without their classes, to learn what they looked like: clean ones to learn from, which
+    the experiment's ``augment`` is to damage anew every epoch; the others damaged by their numbers, the same each time.
+
+    >>> data = damaged(fashion_pictures(), Noise(76.5))
+    >>> Experiment(task, data, augment=Noise(76.5), …)
+
+    Args: data: pictures in memory, of bytes or of 0 … 1.
+
+    Raises:
+        ValueError: they are in files.
+    """
+    parts = {}
+    for name in ("train", "valid", "test"):
+        part = getattr(data, name)
+        if not isinstance(part, Tensors | None):
+            raise ValueError(f"{data.name}: {name} is in files: read them, Files.in_memory()")
+        parts[name] = part
+        if part is not None:
+            clean = Batch(x=part.tensors["x"])
+            changed = clean if name == "train" else damage(clean, keyed.hashed(torch.arange(len(part))))
+            parts[name] = Tensors(**changed.tensors)
+    channels, height, width = data.shape
+    codec = PictureCodec(height, width, channels)
+    return Splits(parts["train"], parts["valid"], parts["test"], codec, f"{data.name}, damaged")
 
 
 def read_photos(folder: Place, channels: int) -> dict[str, Picture]:

@@ -2,6 +2,7 @@
 
 from descend.models.text.attend import AdditiveScore, DotScore, RecurrentTranslator, Score
 from descend.models.text.bert import BERT, MaskedBERT
+from descend.models.text.captions import CaptionEncoder
 from descend.models.text.encoders import (
     FirstToken,
     MeanOfTokens,
@@ -23,6 +24,7 @@ __all__ = [
     "BERT",
     "GPT",
     "AdditiveScore",
+    "CaptionEncoder",
     "DotScore",
     "FirstToken",
     "Head",

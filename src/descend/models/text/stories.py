@@ -48,6 +48,7 @@ class MemoryNetwork(nn.Module):
         self.words = nn.ModuleList(nn.Embedding(vocabulary, width, padding_idx=0) for _ in range(hops + 1))
         self.ages = nn.ModuleList(nn.Embedding(sentences, width) for _ in range(hops + 1))
         self.drop = nn.Dropout(dropout)
+        self.skip = nn.Dropout(noise)
         self.think = nn.Linear(width, width)
         self.head = nn.Linear(width, classes)
         # Normal, 0.1, as the paper (section 4.2); nothing stays 0.
@@ -64,9 +65,8 @@ class MemoryNetwork(nn.Module):
     ) -> Float[Tensor, "batch classes"]:
         asked = self._sum(self.words[0](question))
         age = torch.arange(story.shape[1], device=story.device).expand(story.shape[:2])
-        if self.training and self.noise:
-            skipped = (torch.rand(story.shape[:2], device=story.device) < self.noise).cumsum(1)
-            age = (age + skipped).clamp(max=self.sentences - 1)
+        skipped = (self.skip(torch.ones_like(age, dtype=torch.float32)) == 0).cumsum(1)
+        age = (age + skipped).clamp(max=self.sentences - 1)
         told = (story > 0).any(2)
         # A story of nothing would leave no sentence to ask; its first empty one says nothing.
         told = told | ~told.any(1, keepdim=True)

@@ -1,0 +1,30 @@
+"""Fashion-MNIST through a narrow code and back."""
+
+from __future__ import annotations
+
+from descend.data import datasets
+from descend.engine import Experiment, recipe
+from descend.models import MLP, MLPDecoder
+from descend.optim import EMA, AdamW, OneCycle
+from descend.tasks import Autoencode
+
+
+@recipe
+def autoencoder(
+    width: int = 32, hidden: tuple[int, ...] = (512,), epochs: int = 20, batch: int = 128, sparsity: float = 0.0
+) -> Experiment:
+    """Bring pictures of clothes to a few numbers, and make the pictures of these numbers again.
+
+    descend train autoencoder --width 8
+    descend train autoencoder --width 32
+    descend train autoencoder --width 128
+
+    What as many principal components leave: ``python benchmarks/baselines.py pictures``.
+    """
+    data = datasets.fashion_pictures()
+    encoder = MLP(data.features, *hidden, out=width)
+    decoder = MLPDecoder(width, *hidden[::-1], shape=(1, 28, 28))
+    optimizer = AdamW(3e-3, schedule=OneCycle(), average=EMA(0.998))
+    return Experiment(
+        task=Autoencode(encoder, decoder, optimizer, sparsity=sparsity), data=data, batch=batch, epochs=epochs
+    )

@@ -1,0 +1,75 @@
+"""What makes new examples."""
+
+from descend.tasks.generative.autoencode import Autoencode
+from descend.tasks.generative.diffusion import (
+    DDIM,
+    Clean,
+    CosineSchedule,
+    Diffusion,
+    DPMSolver,
+    Epsilon,
+    Even,
+    Flow,
+    Heun,
+    LatentSpace,
+    LinearSchedule,
+    MinSNR,
+    Objective,
+    PixelSpace,
+    Schedule,
+    Solver,
+    Space,
+    StraightSchedule,
+    Velocity,
+    Way,
+    Weight,
+    ancestral,
+)
+from descend.tasks.generative.games import R1, Game, GradientPenalty, Hinge, NonSaturating, Penalty, Wasserstein
+from descend.tasks.generative.gan import GAN
+from descend.tasks.generative.generative import Generative
+from descend.tasks.generative.novelty import Novelty
+from descend.tasks.generative.vae import VAE, Bernoulli, Gaussian, Likelihood, Posterior
+from descend.tasks.generative.vq import VQ
+
+__all__ = [
+    "DDIM",
+    "GAN",
+    "R1",
+    "VAE",
+    "VQ",
+    "Autoencode",
+    "Bernoulli",
+    "Clean",
+    "CosineSchedule",
+    "DPMSolver",
+    "Diffusion",
+    "Epsilon",
+    "Even",
+    "Flow",
+    "Game",
+    "Gaussian",
+    "Generative",
+    "GradientPenalty",
+    "Heun",
+    "Hinge",
+    "LatentSpace",
+    "Likelihood",
+    "LinearSchedule",
+    "MinSNR",
+    "NonSaturating",
+    "Novelty",
+    "Objective",
+    "Penalty",
+    "PixelSpace",
+    "Posterior",
+    "Schedule",
+    "Solver",
+    "Space",
+    "StraightSchedule",
+    "Velocity",
+    "Wasserstein",
+    "Way",
+    "Weight",
+    "ancestral",
+]

@@ -1,0 +1,249 @@
+"""Diffusion: a network learns to see a picture through noise; then noise becomes a picture, a little at a time (Ho et
+al. 2020, "Denoising diffusion probabilistic models"; Song et al. 2021; Lipman et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from descend.data import Batch
+from descend.engine import Descent
+from descend.functional import Mean, keyed
+from descend.models import ClassCondition, Condition
+from descend.optim import Optimizer
+from descend.tasks.generative.diffusion.objectives import MinSNR, Objective, Velocity, Weight
+from descend.tasks.generative.diffusion.schedules import CosineSchedule, Schedule
+from descend.tasks.generative.diffusion.solvers import DPMSolver, Solver
+from descend.tasks.generative.diffusion.spaces import Codes, PixelSpace, Space
+from descend.tasks.generative.generative import Generative, Pictures, evaluating, numbers
+
+TOGETHER = 250
+"""Pictures that are made at once."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How noise becomes a picture.
+
+    Args:
+        solver: of the way.
+        steps: of the solver.
+        guidance: how far it is led from what it would make unasked towards what is asked for, and beyond: 1 leads it
+            there, more makes clearer and less various pictures (Ho and Salimans 2022, eq. 6, with 1 + w for it).
+
+    Raises:
+        ValueError: the guidance is 0 or less.
+    """
+
+    solver: Solver = DPMSolver()
+    steps: int = 20
+    guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.guidance <= 0:
+            raise ValueError(
+                f"guidance is {self.guidance:g}, which leads away from what is asked for: give 1 or more; to ask for "
+                "nothing, leave out the class or the text"
+            )
+
+
+class Diffusion(Generative):
+    """Learns what noise to take away; makes pictures from noise, from other pictures, or where pictures have holes.
+
+    >>> network = DenoisingUNet(1, (64, 128), fold=2)
+    >>> task = Diffusion(network, AdamW(1e-3), (1, 28, 28), ClassCondition(10, network.width))
+    >>> pictures = task.sample(16, seed=3, asked=Batch(target=torch.full((16,), 9)))
+
+    Args:
+        model: takes noisy codes, how noisy they are (0 … 1), and what a condition gives (`Asked`).
+        optimizer: how it is moved; with an average, which is what pictures are made by.
+        shape: of a picture.
+        condition: what pictures can be asked for by; nothing if None.
+        schedule: how pictures drown.
+        objective: what the network says.
+        weight: how much each step's error counts.
+        way: how pictures are made, unless `sample` is told another.
+        silent: share of the pictures that are learned without their condition, 0 … 1.
+        space: where noise is added.
+    """
+
+    answers = True
+    _signal: Tensor
+    _noise: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        shape: tuple[int, ...],
+        condition: Condition | None = None,
+        schedule: Schedule = CosineSchedule(),
+        objective: Objective = Velocity(),
+        weight: Weight = MinSNR(),
+        way: Way = Way(),
+        silent: float = 0.1,
+        space: Space | None = None,
+    ):
+        super().__init__()
+        self.model = model
+        self.optimizer = optimizer
+        self.shape = shape
+        self.condition = condition
+        self.classes = condition.classes if isinstance(condition, ClassCondition) else None
+        self.schedule = schedule
+        self.objective = objective
+        self.weight = weight
+        self.way = way
+        self.silent = silent
+        self.space = space
+        self.descent = Descent([model] if condition is None else [model, condition], optimizer)
+        self._within = PixelSpace() if space is None else space
+        self.register_buffer("_signal", schedule.signal().float(), persistent=False)
+        self.register_buffer("_noise", schedule.noise().float(), persistent=False)
+
+    def forward(
+        self, x: Codes, place: Int[Tensor, "batch"], told: Bool[Tensor, "batch"], **given: Tensor
+    ) -> Float[Tensor, "batch numbers rows columns"]:
+        """What the network says of noisy codes at these steps of the schedule; of which pictures it is told what they
+        are to show."""
+        asked = () if self.condition is None else self.condition(given, told)
+        return self.model(x, (place + 1) / self.schedule.steps, *asked).float()
+
+    def loss(self, batch: Batch) -> Mean:
+        if self.training:
+            count, device = len(batch["x"]), batch["x"].device
+            place = torch.randint(self.schedule.steps, (count,), device=device)
+            told = torch.rand(count, device=device) >= self.silent
+            codes = self._codes(batch["x"])
+            return self._loss(batch, codes, place, told, torch.randn_like(codes))
+        # The same draws in every evaluation: all steps in turn, all conditions told.
+        codes = self._codes(batch["x"])
+        turn = torch.arange(len(codes), device=codes.device)
+        place = (keyed.uniform(turn, 0) * self.schedule.steps).long()
+        epsilon = numbers(len(codes), codes.shape[1:], 0, codes.device)
+        return self._loss(batch, codes, place, torch.ones_like(place, dtype=torch.bool), epsilon)
+
+    def _loss(self, batch: Batch, codes: Codes, place: Tensor, told: Tensor, epsilon: Codes) -> Mean:
+        signal, noise = (table[place].view(-1, 1, 1, 1) for table in (self._signal, self._noise))
+        out = self(signal * codes + noise * epsilon, place, told, **self._given(batch))
+        error = (out - self.objective.target(codes, epsilon, signal, noise)) ** 2
+        weight = self.weight(self.objective, signal, noise)
+        return Mean((weight * error).sum(), error.numel())
+
+    def _codes(self, x: Pictures) -> Codes:
+        if tuple(x.shape[1:]) != tuple(self.shape):
+            raise ValueError(f"pictures of {list(x.shape[1:])} came in, and this network makes {list(self.shape)}")
+        with torch.no_grad():
+            return self._within.encode(x.float())
+
+    def _given(self, batch: Batch | None) -> dict[str, Tensor]:
+        if batch is None or self.condition is None:
+            return {}
+        return self.condition.taken(batch)
+
+    def predict(self, **inputs: Tensor) -> Pictures:
+        """Each picture made anew from halfway into noise: as it might have been."""
+        return self.vary(inputs["x"], 0.5)
+
+    def sample(self, count: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> Pictures:
+        *_, codes = self._back(count, seed, asked, way or self.way)
+        return self._decoded(codes)
+
+    def unfold(self, count: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> list[Pictures]:
+        """The pictures that `sample` makes, as they look behind every step."""
+        return [self._decoded(codes) for codes in self._back(count, seed, asked, way or self.way)]
+
+    def vary(
+        self, x: Pictures, strength: float, seed: int = 0, asked: Batch | None = None, way: Way | None = None
+    ) -> Pictures:
+        """Pictures like these, from so far into noise, above 0, up to 1 (Meng et al. 2022, "SDEdit")."""
+        *_, codes = self._back(len(x), seed, asked, way or self.way, self._codes(x), strength)
+        return self._decoded(codes)
+
+    def inpaint(
+        self,
+        x: Pictures,
+        hole: Bool[Tensor, "batch 1 height width"],
+        seed: int = 0,
+        asked: Batch | None = None,
+        way: Way | None = None,
+    ) -> Pictures:
+        """Pictures as these around their holes. What is thought there is replaced by what is known at every step, so
+        that the network sees it drowned exactly as far as the rest (Song et al. 2021, "Score-based generative
+        modeling", appendix I).
+
+        Raises:
+            ValueError: noise is not added to pixels.
+        """
+        if self.space is not None:
+            raise ValueError("holes are filled among pixels, and this network knows codes: train one without a space")
+        *_, codes = self._back(len(x), seed, asked, way or self.way, self._codes(x), hole=hole)
+        return self._decoded(codes)
+
+    def _back(
+        self,
+        count: int,
+        seed: int,
+        asked: Batch | None,
+        way: Way,
+        known: Codes | None = None,
+        strength: float = 1.0,
+        hole: Tensor | None = None,
+    ) -> Iterator[Codes]:
+        """The codes behind every step of the way back: from noise; from known codes that are drowned; or with all
+        known but the hole."""
+        if count < 1:
+            raise ValueError(f"{count} pictures were asked for: give 1 or more")
+        if asked is not None and self.condition is None:
+            raise ValueError(f"asked was {', '.join(asked)}, and this network was taught no condition")
+        if asked is None and self.condition is not None and not self.silent:
+            raise ValueError(
+                "this network was always told what to show: ask for something, or teach it with silent=0.1"
+            )
+        if asked is not None and self.condition is not None:
+            self.condition.check(asked, count)
+            with evaluating(self):
+                asked = Batch(self.condition.taken(asked.to(self.progress.device)))
+        steps = max(1, round(way.steps * strength))
+        path = self.schedule.path(steps, strength)
+        x = numbers(count, self._within.shape(self.shape), seed, self.progress.device)
+        if known is not None and hole is None:
+            x = path.signal[0] * known + path.noise[0] * x
+
+        def thought(x: Codes, i: int) -> Codes:
+            out = self._said(x, path.places[i], asked, way.guidance)
+            clean = self.objective.clean(out, x, path.signal[i], path.noise[i])
+            bound = self._within.bound
+            clean = clean if bound is None else clean.clamp(-bound, bound)
+            return clean if hole is None or known is None else clean.where(hole, known)
+
+        def draw(i: int) -> Tensor:
+            return numbers(count, x.shape[1:], keyed.mix(seed, 1 + path.places[i]), x.device)
+
+        return way.solver.steps(thought, x, path, draw)
+
+    def _said(self, x: Codes, place: int, asked: Batch | None, guidance: float) -> Codes:
+        """What the network says, led by what is asked for."""
+        said = []
+        with evaluating(self):
+            for rows in torch.arange(len(x), device=x.device).split(TOGETHER):
+                time = torch.full((len(rows),), (place + 1) / self.schedule.steps, device=x.device)
+                alone = () if self.condition is None else self.condition.nothing(len(rows))
+                if asked is None or self.condition is None:
+                    said.append(self.model(x[rows], time, *alone).float())
+                    continue
+                own = {name: asked[name][rows] for name in self.condition.names}
+                led = self.model(x[rows], time, *self.condition(own, torch.ones_like(rows, dtype=torch.bool))).float()
+                if guidance != 1:
+                    unled = self.model(x[rows], time, *alone).float()
+                    led = unled + guidance * (led - unled)
+                said.append(led)
+        return torch.cat(said)
+
+    def _decoded(self, codes: Codes) -> Pictures:
+        with evaluating(self):
+            return self._within.decode(codes)
