@@ -29,6 +29,7 @@ def pictures(count):
     return {"x": x, "tokens": tokens, "kept": torch.tensor([[True, True, False]]).expand(count, 3).contiguous()}
 
 
+@pytest.mark.slow
 def test_it_makes_what_is_asked_for_and_answers_texts_when_loaded(tmp_path):
     task = made()
     before = {name: value.clone() for name, value in task.condition.encoder.state_dict().items()}

@@ -351,6 +351,7 @@ def test_what_is_asked_wrongly(wrong, why):
         wrong(small())
 
 
+@pytest.mark.slow
 def test_a_compiled_dit_is_the_eager_one():
     torch.manual_seed(0)
     network = DiT(1, 32, 2, 2, patch=4)

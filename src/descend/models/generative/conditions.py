@@ -54,10 +54,12 @@ class Condition(nn.Module):
     Attributes:
         names: of the tensors that it reads.
         context_width: of its words; None where it has none.
+        classes: how many it knows, by ``target``; None where it knows none.
     """
 
     names: tuple[str, ...]
     context_width: int | None = None
+    classes: int | None = None
 
     @abstractmethod
     def forward(self, given: Mapping[str, Tensor], told: Bool[Tensor, "batch"]) -> Asked:
@@ -88,6 +90,7 @@ class ClassCondition(Condition):
     """
 
     names = ("target",)
+    classes: int  # type: ignore[assignment]  # of this one always
 
     def __init__(self, classes: int, width: int):
         super().__init__()

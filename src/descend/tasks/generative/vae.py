@@ -28,12 +28,11 @@ from descend.functional import Mean, keyed
 from descend.models import Decoder
 from descend.optim import Optimizer
 from descend.tasks.generative.autoencode import check_pictures
-from descend.tasks.generative.generative import Generative, asked_for, evaluating, numbers
+from descend.tasks.generative.generative import Generative, Pictures, asked_for, evaluating, numbers
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-Pictures = Float[Tensor, "batch channels height width"]
 Codes = Float[Tensor, "batch latents *grid"]
 
 

@@ -27,13 +27,12 @@ from descend.functional import Mean, keyed
 from descend.models import GPT, Codebook, MapDecoder, MapEncoder
 from descend.optim import Optimizer
 from descend.tasks.generative.autoencode import check_pictures
-from descend.tasks.generative.generative import Generative, asked_for, evaluating
+from descend.tasks.generative.generative import Generative, Pictures, asked_for, evaluating
 from descend.tasks.generative.vae import Bernoulli, Likelihood
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-Pictures = Float[Tensor, "batch channels height width"]
 Grid = Int[Tensor, "batch rows columns"]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from descend.data import Batch
 from descend.engine import Descent
 from descend.functional import Mean, keyed
-from descend.models import ClassCondition, Condition
+from descend.models import Condition
 from descend.optim import Optimizer
 from descend.tasks.generative.diffusion.objectives import MinSNR, Objective, Velocity, Weight
 from descend.tasks.generative.diffusion.schedules import CosineSchedule, Schedule
@@ -93,7 +93,7 @@ class Diffusion(Generative):
         self.optimizer = optimizer
         self.shape = shape
         self.condition = condition
-        self.classes = condition.classes if isinstance(condition, ClassCondition) else None
+        self.classes = None if condition is None else condition.classes
         self.schedule = schedule
         self.objective = objective
         self.weight = weight
