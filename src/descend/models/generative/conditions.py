@@ -90,7 +90,7 @@ class ClassCondition(Condition):
     """
 
     names = ("target",)
-    classes: int  # type: ignore[assignment]  # of this one always
+    classes: int  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, classes: int, width: int):
         super().__init__()
