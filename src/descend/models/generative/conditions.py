@@ -90,11 +90,11 @@ class ClassCondition(Condition):
     """
 
     names = ("target",)
-    classes: int  # pyright: ignore[reportIncompatibleVariableOverride]
+    classes: int
 
     def __init__(self, classes: int, width: int):
         super().__init__()
-        self.classes = classes
+        self.classes = classes  # pyright: ignore[reportIncompatibleVariableOverride]
         self.width = width
         self.vectors = nn.Embedding(classes + 1, width)
         # As small as the time's vector, to which it is added.
