@@ -154,7 +154,7 @@ def _go_on(folder: Path, checkpoint: float, as_json: bool) -> int:
 def _reported(folder: Path, as_json: bool, work: Callable[[Sequence[Observer]], Result]) -> int:
     """Do the work under an observer, write the report however it ends, and say what to type next."""
     from descend.engine import Diverged, Interrupted, screen
-    from descend.insight import Samples, looks, report, sheet
+    from descend.insight import Samples, looks, report, sheet, ways
     from descend.tasks.generative import Generative
 
     try:
@@ -167,6 +167,7 @@ def _reported(folder: Path, as_json: bool, work: Callable[[Sequence[Observer]], 
         made = result.experiment
         sheet(made.task, made.codec, made.test, folder / "sheet.png")
         looks(made.task, made.codec, made.test, folder / "looks.json")
+        ways(made.task, made.test, folder / "ways")
         report(folder)
         use = f"sample {folder}" if isinstance(made.task, Generative) else f"predict {folder} FILE"
         found = {"folder": str(folder), "scores": result.scores}

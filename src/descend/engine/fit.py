@@ -248,6 +248,7 @@ class _Fit:
             metrics,
             logged,
             evaluation,
+            self.valid,
         )
         stopped = ""
         for observer in self.observers:

@@ -6,5 +6,6 @@ from descend.insight.matched import matched
 from descend.insight.report import report
 from descend.insight.samples import Samples, samples
 from descend.insight.sheet import sheet
+from descend.insight.ways import ways
 
-__all__ = ["Samples", "judge", "looks", "matched", "report", "samples", "sheet"]
+__all__ = ["Samples", "judge", "looks", "matched", "report", "samples", "sheet", "ways"]

@@ -6,6 +6,7 @@ scores.json    what was reached; missing where the run has not ended
 sheet.png      examples and answers; missing where there is nothing to see
 looks.json     examples in words, who asked whom, how far gradients reach; missing where there is nothing of it
 samples/       of a network that makes pictures: what it made after so many steps
+ways/          of one that makes them of noise: what lies between two samples, how one comes to be, what its numbers say
 judged.json    what a judge said of them, with samples.png and nearest.png; missing where none was asked
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 from descend.insight.charts import Curve, bar, chart, heat, shares
 from descend.insight.diagnosis import Line, confused, diagnose, interval, series
 from descend.insight.judge import beside_real
+from descend.insight.ways import WAYS
 
 LARGEST = 40
 """Classes of the largest confusion matrix that is drawn; of a larger one the worst mistakes are listed."""
@@ -61,6 +63,7 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
         _section("Samples over the run", _frames(folder / "samples")),
+        _section("Ways", _ways(folder / "ways")),
         _section("Judged", _judged(folder)),
         _section("Examples of the test split", _sheet(folder / "sheet.png") + _examples(looks.get("examples", []))),
         _section("Which words were asked for each word", _asked(looks.get("attention"))),
@@ -304,6 +307,14 @@ def _frames(folder: Path) -> str:
     return "".join(
         f"<figure><figcaption>step {step:,}</figcaption>{_sheet(path, f'samples after step {step:,}')}</figure>"
         for step, path in sorted(frames)
+    )
+
+
+def _ways(folder: Path) -> str:
+    return "".join(
+        f"<figure><figcaption>{escape(shown)}</figcaption>{_sheet(folder / f'{name}.png', shown)}</figure>"
+        for name, shown in WAYS.items()
+        if (folder / f"{name}.png").is_file()
     )
 
 

@@ -13,7 +13,7 @@ from descend.data import Batch
 from descend.engine import Moment, Observer
 from descend.insight.sheet import tile, tiled
 from descend.tasks.generative import Generative
-from descend.tasks.generative.generative import Pictures
+from descend.tasks.generative.generative import Pictures, evaluating
 
 FRAMES = 8
 """Rows over a run."""
@@ -24,6 +24,7 @@ ROW = 10
 class Samples(Observer):
     """Draws the same ``ROW`` samples ``FRAMES`` times a run, evenly, the last time after its last step.
 
+    They show its classes in turn, or captions of the validation split; anything, where it can be asked for nothing.
     It looks and never steers: torch's generators, the weights and the mode are as they were, and a row depends on the
     weights alone, so that a resumed run draws again what was lost. Tasks that make nothing are passed over.
     """
@@ -34,7 +35,7 @@ class Samples(Observer):
         if run is None or not isinstance(task, Generative) or done == before:
             return
         with torch.random.fork_rng(), task.averaged():
-            row = _row(task)
+            row = samples(task, ROW, asked=task.asking(ROW, moment.valid))
         path = run.folder / "samples" / f"{moment.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_name(f".{path.name}")
@@ -44,16 +45,5 @@ class Samples(Observer):
 
 def samples(task: Generative, count: int, seed: int = 0, asked: Batch | None = None) -> Pictures:
     """So many pictures on the CPU; as `Generative.sample`, and sees to evaluation mode, gradients and devices."""
-    training = task.training
-    task.eval()
-    try:
-        with torch.no_grad():
-            return task.sample(count, seed, None if asked is None else asked.to(task.progress.device)).cpu()
-    finally:
-        task.train(training)
-
-
-def _row(task: Generative) -> Pictures:
-    """Samples of the first classes in turn; of anything, where it knows none."""
-    asked = None if task.classes is None else Batch(target=torch.arange(ROW) % task.classes)
-    return samples(task, ROW, asked=asked)
+    with evaluating(task):
+        return task.sample(count, seed, None if asked is None else asked.to(task.progress.device)).cpu()

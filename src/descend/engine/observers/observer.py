@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from descend.data import Data
 from descend.engine.evaluate import Evaluation
 from descend.engine.run import Run
 from descend.engine.task import Task
@@ -24,6 +25,7 @@ class Moment:
         evaluation: where the validation split was just scored, what was found; else None.
         epoch: passes over the data so far, with its fraction.
         seconds: since this process began to train.
+        valid: the validation split, if there is one.
     """
 
     task: Task
@@ -35,6 +37,7 @@ class Moment:
     metrics: Mapping[str, Tensor]
     logged: dict[str, float] | None = None
     evaluation: Evaluation | None = None
+    valid: Data | None = None
 
 
 class Observer:

@@ -27,7 +27,7 @@ from descend.tasks.generative.diffusion import (
 )
 from descend.tasks.generative.games import R1, Game, GradientPenalty, Hinge, NonSaturating, Penalty, Wasserstein
 from descend.tasks.generative.gan import GAN
-from descend.tasks.generative.generative import Generative
+from descend.tasks.generative.generative import FromNoise, Generative
 from descend.tasks.generative.novelty import Novelty
 from descend.tasks.generative.vae import VAE, Bernoulli, Gaussian, Likelihood, Posterior
 from descend.tasks.generative.vq import VQ
@@ -47,6 +47,7 @@ __all__ = [
     "Epsilon",
     "Even",
     "Flow",
+    "FromNoise",
     "Game",
     "Gaussian",
     "Generative",

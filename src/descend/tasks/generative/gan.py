@@ -16,7 +16,7 @@ from descend.engine import Descent, Metrics, Min
 from descend.functional import Mean, keyed
 from descend.optim import Optimizer
 from descend.tasks.generative.games import Game, NonSaturating, Penalty
-from descend.tasks.generative.generative import Generative, asked_for, evaluating, numbers
+from descend.tasks.generative.generative import FromNoise, arc, asked_for, evaluating, numbers, repeated
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -29,7 +29,7 @@ _CLASSES = 1
 """Keys the drawn classes apart from the noise."""
 
 
-class GAN(Generative):
+class GAN(FromNoise):
     """Learns to make samples that a critic cannot tell from real ones, while the critic learns to.
 
     A step moves the critic ``rounds`` times, each time by its own part of the batch and as many made samples, then the
@@ -128,15 +128,24 @@ class GAN(Generative):
 
     def sample(self, count: int, seed: int = 0, asked: Batch | None = None) -> Samples:
         """So many; of classes that are drawn alike often, where none are asked for."""
-        device = self.progress.device
         target = asked_for(asked, count, self.classes)
         if target is None and self.classes is not None:
             target = keyed.hashed(torch.arange(count), seed, _CLASSES) % self.classes
-        noise = numbers(count, (self.noise,), seed, device)
+        return self._drawn(numbers(count, (self.noise,), seed, self.progress.device), target)
+
+    def walk(self, steps: int, seed: int = 0, asked: Batch | None = None) -> Samples:
+        """As of `FromNoise`; all of class 0, where there are classes and none is asked for."""
+        if asked is None:
+            asked = self.asking(1)
+        target = asked_for(repeated(asked, steps), steps, self.classes)
+        return self._drawn(arc(numbers(2, (self.noise,), seed, self.progress.device), steps), target)
+
+    def _drawn(self, noise: Float[Tensor, "count noise"], target: Int[Tensor, "count"] | None) -> Samples:
+        device = self.progress.device
         with evaluating(self):
             parts = [
                 self(noise[rows], None if target is None else target[rows.cpu()].to(device))
-                for rows in torch.arange(count, device=device).split(TOGETHER)
+                for rows in torch.arange(len(noise), device=device).split(TOGETHER)
             ]
         return torch.cat(parts)
 

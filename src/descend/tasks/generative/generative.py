@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from descend.data import Batch
+from descend.data import Batch, Data
 from descend.engine import Task
 from descend.functional import keyed
 
@@ -42,6 +42,22 @@ class Generative(Task):
             ValueError: the network cannot be asked for this, or not for as many.
         """
 
+    def asking(self, count: int, data: Data | None = None) -> Batch | None:
+        """What so many pictures may be asked for, to show what it can: its classes in turn, captions out of these data;
+        None where it knows neither."""
+        return None if self.classes is None else Batch(target=torch.arange(count) % self.classes)
+
+
+class FromNoise(Generative):
+    """Base of what makes each sample of normal numbers of its own: there are ways from one to another."""
+
+    @abstractmethod
+    def walk(self, steps: int, seed: int = 0, asked: Batch | None = None) -> Pictures:
+        """From sample 0 of this seed to sample 1, both among so many, by the `arc` between their numbers.
+
+        Args: asked: as of `sample`, one row, which all are to show.
+        """
+
 
 @contextmanager
 def evaluating(task: Task) -> Iterator[None]:
@@ -59,6 +75,27 @@ def numbers(count: int, shape: tuple[int, ...], seed: int, device: torch.device 
     """Standard normal numbers [count, *shape]; those of row i depend on (seed, i) alone."""
     keys = keyed.hashed(torch.arange(count, device=device), seed)
     return keyed.normals(keys, int(torch.Size(shape).numel())).view(count, *shape)
+
+
+def arc(ends: Float[Tensor, "2 *shape"], steps: int) -> Float[Tensor, "steps *shape"]:
+    """From one block of normal numbers to another on the great circle. On the straight line they would be shorter than
+    what a network has learned from (Shoemake 1985, section 3.3; White 2016, "Sampling generative networks").
+
+    Raises:
+        ValueError: there are not two steps, for the ends.
+    """
+    if steps < 2:
+        raise ValueError(f"{steps} steps were asked for: the two ends are among them, so give 2 or more")
+    flat = ends.flatten(1).double()
+    angle = torch.linalg.vecdot(*torch.nn.functional.normalize(flat)).clamp(-1, 1).arccos()
+    share = torch.linspace(0, 1, steps, device=ends.device, dtype=torch.double)[:, None]
+    rows = (((1 - share) * angle).sin() * flat[0] + (share * angle).sin() * flat[1]) / angle.sin()
+    return rows.to(ends.dtype).view(steps, *ends.shape[1:])
+
+
+def repeated(asked: Batch | None, count: int) -> Batch | None:
+    """One row, so many times."""
+    return None if asked is None else Batch({name: one.expand(count, *one.shape[1:]) for name, one in asked.items()})
 
 
 def asked_for(asked: Batch | None, count: int, known: int | None) -> Int[Tensor, "count"] | None:

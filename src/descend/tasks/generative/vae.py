@@ -28,7 +28,7 @@ from descend.functional import Mean, keyed
 from descend.models import Decoder
 from descend.optim import Optimizer
 from descend.tasks.generative.autoencode import check_pictures
-from descend.tasks.generative.generative import Generative, Pictures, asked_for, evaluating, numbers
+from descend.tasks.generative.generative import FromNoise, Pictures, arc, asked_for, evaluating, numbers
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -99,7 +99,7 @@ class Posterior:
         return (0.5 * (noise.square() - z.square()) + self.std.log()).flatten(1).sum(1)
 
 
-class VAE(Generative):
+class VAE(FromNoise):
     """Learns to make pictures of normal numbers, and which numbers a picture is made of.
 
     >>> encoder, decoder = ConvEncoder((1, 28, 28), 2 * 16), ConvDecoder(16, (1, 28, 28))
@@ -200,6 +200,10 @@ class VAE(Generative):
         """
         asked_for(asked, count, None)
         return self.decoded(numbers(count, self.decoder.code, seed, self.progress.device))
+
+    def walk(self, steps: int, seed: int = 0, asked: Batch | None = None) -> Pictures:
+        asked_for(asked, steps, None)
+        return self.decoded(arc(numbers(2, self.decoder.code, seed, self.progress.device), steps))
 
     def traverse(
         self, x: Float[Tensor, "channels height width"], latent: int, values: Float[Tensor, "steps"]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from descend.data import Batch
+from descend.data import Batch, Data
 from descend.engine import Descent
 from descend.functional import Mean, keyed
 from descend.models import Condition
@@ -19,7 +19,7 @@ from descend.tasks.generative.diffusion.objectives import MinSNR, Objective, Vel
 from descend.tasks.generative.diffusion.schedules import CosineSchedule, Schedule
 from descend.tasks.generative.diffusion.solvers import DPMSolver, Solver
 from descend.tasks.generative.diffusion.spaces import Codes, PixelSpace, Space
-from descend.tasks.generative.generative import Generative, Pictures, evaluating, numbers
+from descend.tasks.generative.generative import FromNoise, Pictures, arc, evaluating, numbers, repeated
 
 TOGETHER = 250
 """Pictures that are made at once."""
@@ -51,7 +51,7 @@ class Way:
             )
 
 
-class Diffusion(Generative):
+class Diffusion(FromNoise):
     """Learns what noise to take away; makes pictures from noise, from other pictures, or where pictures have holes.
 
     >>> network = DenoisingUNet(1, (64, 128), fold=2)
@@ -150,18 +150,29 @@ class Diffusion(Generative):
         return self.vary(inputs["x"], 0.5)
 
     def sample(self, count: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> Pictures:
-        *_, codes = self._back(count, seed, asked, way or self.way)
+        *_, codes = self._back(self._drowned(count, seed), seed, asked, way or self.way)
+        return self._decoded(codes)
+
+    def asking(self, count: int, data: Data | None = None) -> Batch | None:
+        if self.condition is None or self.classes is not None or data is None:
+            return super().asking(count, data)
+        batch = data.gather(keyed.permutation(len(data), 0)[:count]).to(self.progress.device)
+        return Batch(self.condition.taken(batch))
+
+    def walk(self, steps: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> Pictures:
+        """As of `FromNoise`; a solver that draws noise of its own adds it to each picture by itself."""
+        *_, codes = self._back(arc(self._drowned(2, seed), steps), seed, repeated(asked, steps), way or self.way)
         return self._decoded(codes)
 
     def unfold(self, count: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> list[Pictures]:
         """The pictures that `sample` makes, as they look behind every step."""
-        return [self._decoded(codes) for codes in self._back(count, seed, asked, way or self.way)]
+        return [self._decoded(codes) for codes in self._back(self._drowned(count, seed), seed, asked, way or self.way)]
 
     def vary(
         self, x: Pictures, strength: float, seed: int = 0, asked: Batch | None = None, way: Way | None = None
     ) -> Pictures:
         """Pictures like these, from so far into noise, above 0, up to 1 (Meng et al. 2022, "SDEdit")."""
-        *_, codes = self._back(len(x), seed, asked, way or self.way, self._codes(x), strength)
+        *_, codes = self._back(self._drowned(len(x), seed), seed, asked, way or self.way, self._codes(x), strength)
         return self._decoded(codes)
 
     def inpaint(
@@ -181,12 +192,18 @@ class Diffusion(Generative):
         """
         if self.space is not None:
             raise ValueError("holes are filled among pixels, and this network knows codes: train one without a space")
-        *_, codes = self._back(len(x), seed, asked, way or self.way, self._codes(x), hole=hole)
+        *_, codes = self._back(self._drowned(len(x), seed), seed, asked, way or self.way, self._codes(x), hole=hole)
         return self._decoded(codes)
+
+    def _drowned(self, count: int, seed: int) -> Codes:
+        """Noise alone."""
+        if count < 1:
+            raise ValueError(f"{count} pictures were asked for: give 1 or more")
+        return numbers(count, self._within.shape(self.shape), seed, self.progress.device)
 
     def _back(
         self,
-        count: int,
+        x: Codes,
         seed: int,
         asked: Batch | None,
         way: Way,
@@ -194,10 +211,9 @@ class Diffusion(Generative):
         strength: float = 1.0,
         hole: Tensor | None = None,
     ) -> Iterator[Codes]:
-        """The codes behind every step of the way back: from noise; from known codes that are drowned; or with all
+        """The codes behind every step of the way back: from noise x; from known codes that are drowned; or with all
         known but the hole."""
-        if count < 1:
-            raise ValueError(f"{count} pictures were asked for: give 1 or more")
+        count = len(x)
         if asked is not None and self.condition is None:
             raise ValueError(f"asked was {', '.join(asked)}, and this network was taught no condition")
         if asked is None and self.condition is not None and not self.silent:
@@ -210,7 +226,6 @@ class Diffusion(Generative):
                 asked = Batch(self.condition.taken(asked.to(self.progress.device)))
         steps = max(1, round(way.steps * strength))
         path = self.schedule.path(steps, strength)
-        x = numbers(count, self._within.shape(self.shape), seed, self.progress.device)
         if known is not None and hole is None:
             x = path.signal[0] * known + path.noise[0] * x
 
