@@ -45,7 +45,7 @@ def diffusion(
     ] = CosineSchedule(),
     guidance: float = 1.5,
     batch: int = 128,
-    epochs: int = 10,
+    epochs: int = 4,
 ) -> Experiment:
     """Make pictures of ten kinds of clothes, each kind when it is asked for.
 

@@ -20,10 +20,10 @@ def text_to_picture(
     codes: Path,
     data: Path | None = None,
     size: int = 64,
-    widths: tuple[int, ...] = (64, 128, 256),
+    widths: tuple[int, ...] = (64, 128),
     guidance: float = 3.0,
-    batch: int = 32,
-    epochs: int = 300,
+    batch: int = 64,
+    epochs: int = 250,
 ) -> Experiment:
     """Make pictures of what a text says, also by texts that were never learned from.
 
@@ -37,7 +37,7 @@ def text_to_picture(
     space = codes_of(codes, datasets.captioned(data, size))
     encoder = huggingface.network(minilm())
     splits = datasets.captioned(data, size, (minilm() / "tokenizer.json").read_text("utf-8"), encoder)
-    network = DenoisingUNet(space.vae.decoder.width, widths, attention=2, context_width=4 * widths[0], dropout=0.1)
+    network = DenoisingUNet(space.vae.decoder.width, widths, attention=1, context_width=4 * widths[0], dropout=0.1)
     task = Diffusion(
         network,
         Muon(0.01, weight_decay=0.01, rest_lr=1e-3, schedule=OneCycle(), average=EMA(0.999)),

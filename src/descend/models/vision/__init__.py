@@ -18,6 +18,7 @@ from descend.models.vision.lenet import LeNet
 from descend.models.vision.mirrored import Mirrored
 from descend.models.vision.mobilenet import MobileNet, Stage, efficientnet_lite0, efficientnet_lite2, mobilenet_v2
 from descend.models.vision.placed import Placed
+from descend.models.vision.pooled import Pooled
 from descend.models.vision.resnet import (
     PhotoStem,
     ResNet,
@@ -61,6 +62,7 @@ __all__ = [
     "PhotoStem",
     "Placed",
     "Places",
+    "Pooled",
     "Queries",
     "Read",
     "ResNet",
