@@ -370,7 +370,9 @@ CASES: dict[str, Case] = {
         (8, 8, 8),
     ),
     "Placed": Case(lambda: models.Placed(backbone((1,)), (3, 16, 16), 5), PICTURE, (5,), coupled=True, rebuilt=False),
-    "Pooled": Case(lambda: models.Pooled(models.Maps(backbone((1,))), 16, 5), PICTURE, (5,), coupled=True, rebuilt=False),
+    "Pooled": Case(
+        lambda: models.Pooled(models.Maps(backbone((1,))), 16, 5), PICTURE, (5,), coupled=True, rebuilt=False
+    ),
     "Recurrent": Case(
         lambda: Outputs(blocks.Recurrent(blocks.LSTM(), 8, 6, 2, both=True)),
         WORDS,
