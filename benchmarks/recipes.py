@@ -141,7 +141,8 @@ def documents(rows: list[dict[str, Any]], readme: str) -> tuple[str, str]:
 
 Generated from `results.json` by `python benchmarks/recipes.py --write`. Each value is the mean over n seeds ± one
 standard deviation, on the test split, of the model that the validation split chose, or of the last where nothing was
-held out for that; the time is the whole command's (imports, loading, training, scoring, report) on two CPU cores.
+held out for that; the time is the whole command's (imports, loading, training, scoring, report) on two CPU cores,
+or on one of them.
 
 """
     before, rest = readme.split(BEGIN)
