@@ -166,6 +166,7 @@ def test_a_judge_says_what_samples_are_worth(trained, capsys):
     ("words", "code", "message"),
     [
         (["averages", "--n", "5"], 2, "name the judge, --judge RUN"),
+        (["averages", "--steps", "5"], 2, "--steps says how samples are made that are judged: name the judge"),
         (["averages", "--judge", "reader", "--split", "train"], 2, "leave --split train out"),
         (["averages", "--judge", "raeder"], 2, "did you mean"),
         (["averages", "--judge", "reader", "--n", "5000"], 2, "count is 5000: give 10 … 557"),
@@ -197,6 +198,7 @@ def test_the_way_of_diffusion_can_be_another(tmp_path, monkeypatch, capsys):
     assert len(set(made.values())) == 3
     for words, why in (
         (("--guidance", "0"), "guidance is 0"),
+        (("--guidance", "2"), "--guidance leads towards what is asked for: ask for something, --class or --text"),
         (("--steps", "1001"), "1001 solver steps were asked for, and 1000 were taught"),
         (("--solver", "hein"), "heun"),
     ):

@@ -94,6 +94,10 @@ def test_the_arc_keeps_the_length_of_noise():
 def test_two_ends_need_two_steps():
     with pytest.raises(ValueError, match=r"1 steps .* give 2 or more"):
         vae().walk(1)
+    with pytest.raises(ValueError, match="asked has 2 rows"):
+        gan().walk(4, asked=Batch(target=torch.tensor([0, 1])))
+    with pytest.raises(ValueError, match="-1 pictures"):
+        vae().sample(-1)
 
 
 def test_a_way_of_captions_is_of_the_captions_there_are():
@@ -103,6 +107,8 @@ def test_a_way_of_captions_is_of_the_captions_there_are():
     rows = [(held.tensors["words"] == words).flatten(1).all(1).nonzero().item() for words in asked["words"]]
     assert len(set(rows)) == 5
     assert task.asking(5) is None
+    few = held.gather(torch.arange(2))
+    assert len(task.asking(5, Tensors(**few.tensors))["words"]) == 5  # again from the first
 
 
 def test_the_report_shows_them(tmp_path):

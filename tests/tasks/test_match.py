@@ -57,6 +57,8 @@ def test_the_scale_is_bounded():
         assert high == learn(a, a).value()
     with pytest.raises(ValueError, match="batches of 2 or more"):
         learn(a[:1], a[:1])
+    with pytest.raises(ValueError, match="batches of 2 or more"):
+        made().loss(Batch(pairs(1)))
 
 
 def test_ranks_are_counted_among_as_many_as_are_said():

@@ -71,7 +71,10 @@ def sample(words: Sequence[str]) -> None:
             "asks it"
         )
     lead(task, form.solver, form.steps, form.guidance)
-    made = samples(task, form.n, form.seed, _asked(form, predictor, task))
+    asked = _asked(form, predictor, task)
+    if form.guidance is not None and asked is None:
+        raise Wrong("--guidance leads towards what is asked for: ask for something, --class or --text")
+    made = samples(task, form.n, form.seed, asked)
     sheet = tiled([tile(one) for one in made])
     (form.out.parent if alone else form.out).mkdir(parents=True, exist_ok=True)
     if alone:

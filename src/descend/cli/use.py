@@ -57,6 +57,9 @@ def evaluate(words: Sequence[str]) -> None:
     form = parse(Evaluating, words, "descend evaluate", "Score the kept model of a run on a split of its data.")
     if form.judge is None and form.n is not None:
         raise Wrong("--n says how many samples are judged: name the judge, --judge RUN")
+    for name in ("solver", "steps", "guidance"):
+        if form.judge is None and getattr(form, name) is not None:
+            raise Wrong(f"--{name} says how samples are made that are judged: name the judge, --judge RUN")
     if form.judge is not None and form.split != "test":
         raise Wrong(f"a judge holds samples against training and test pictures: leave --split {form.split} out")
     folder = folder_of(form.run)

@@ -114,6 +114,10 @@ class Descent:
             return {"": self.modules}
         return {str(i): module for i, module in enumerate(self.modules)}
 
+    def moves(self) -> bool:
+        """Whether any of its parameters requires a gradient."""
+        return any(parameter.requires_grad for root in self.roots().values() for parameter in root.parameters())
+
     def watch(self, cost: float) -> None:
         """Told the watched score after each evaluation, lower being better, for schedules that wait for a plateau."""
         self.moving.scores.append(cost)

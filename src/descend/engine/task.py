@@ -89,11 +89,13 @@ class Task(nn.Module):
         return codec
 
     def descents(self) -> dict[str, Descent]:
-        """Every descent of this task and of the tasks inside it, by its name."""
+        """Every descent of this task and of the tasks inside it that has something to move, by its name; those of a
+        task that stays as it is, inside another, have nothing."""
         found = {}
         for path, module in self.named_modules():
             for name, value in vars(module).items():
-                if isinstance(value, Descent) and not any(value is other for other in found.values()):
+                known = any(value is other for other in found.values())
+                if isinstance(value, Descent) and not known and value.moves():
                     found[f"{path}.{name}" if path else name] = value
         return found
 

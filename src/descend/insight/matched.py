@@ -26,6 +26,7 @@ from descend.insight.sheet import tile, tiled
 from descend.metrics import ranks_among
 from descend.tasks import Match
 from descend.tasks.generative import Generative
+from descend.tasks.generative.generative import evaluating
 from descend.tasks.match import captions
 
 if TYPE_CHECKING:
@@ -68,14 +69,10 @@ def matched(
     asked = Batch({name: tensor[chosen] for name, tensor in captions(test).items()})
     made, real = made_by(task, count, seed, asked), test["x"][chosen]
     tokens, kept = reads.tokenised(told)
-    device, training = matcher.progress.device, matcher.training
-    matcher.eval()
-    try:
-        with torch.no_grad():
-            points = matcher.read(tokens=tokens.to(device), kept=kept.to(device)).cpu()
-            scores = [_seen(matcher, pictures) @ points.mT for pictures in (made, real)]
-    finally:
-        matcher.train(training)
+    device = matcher.progress.device
+    with evaluating(matcher):
+        points = matcher.read(tokens=tokens.to(device), kept=kept.to(device)).cpu()
+        scores = [_seen(matcher, pictures) @ points.mT for pictures in (made, real)]
     candidates = min(CANDIDATES, len(told))
     found: dict[str, Any] = {"count": count, "seed": seed, "captions": len(told), "candidates": candidates}
     for name, each in zip(("", "_real"), scores, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from descend.data import Codec, Data
+from descend.data import Batch, Codec, Data
 from descend.data.codecs.image import TILE, drawn
 from descend.engine import Predictor, Task
 from descend.functional import keyed
@@ -37,8 +37,10 @@ def sheet(task: Task, codec: Codec | None, data: Data | None, path: Path, most: 
     chosen = keyed.permutation(len(data), 0)[: max(most, codec.beside)]
     for index in chosen.split(len(chosen) if data.alike else 1):
         batch = data.gather(index)
-        answered = "target" in batch and (not isinstance(task, Generative) or task.answers)
-        tiles = codec.tiles(batch, predictor.outputs(**batch.inputs)) if answered else None
+        answered = task.answers if isinstance(task, Generative) else "target" in batch
+        # What is made of a picture is held against the picture itself.
+        meant = batch if "target" in batch or not answered else Batch(batch.tensors, target=batch["x"])
+        tiles = codec.tiles(meant, predictor.outputs(**batch.inputs)) if answered else None
         if tiles is None:
             return None
         found += tiles

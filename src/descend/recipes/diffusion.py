@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import nn
 
-from descend.data import Flip, datasets
+from descend.data import datasets
 from descend.engine import Choice, Experiment, recipe
 from descend.models import ClassCondition, DenoisingUNet, DiT
 from descend.optim import EMA, Muon, OneCycle
@@ -45,7 +45,7 @@ def diffusion(
     ] = CosineSchedule(),
     guidance: float = 1.5,
     batch: int = 128,
-    epochs: int = 4,
+    epochs: int = 6,
 ) -> Experiment:
     """Make pictures of ten kinds of clothes, each kind when it is asked for.
 
@@ -66,4 +66,4 @@ def diffusion(
         objective,
         way=Way(guidance=guidance),
     )
-    return Experiment(task=task, data=data, batch=batch, epochs=epochs, augment=Flip())
+    return Experiment(task=task, data=data, batch=batch, epochs=epochs)

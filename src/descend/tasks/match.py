@@ -103,6 +103,8 @@ class Match(Task):
         return (self.seen(x) * self.read(words, kept, tokens)).sum(1)
 
     def loss(self, batch: Batch) -> Mean:
+        if len(batch["x"]) < 2:
+            raise ValueError("one pair has nothing to be told from: learn from batches of 2 or more")
         return self.learn(self.seen(batch["x"]), self.read(**captions(batch)))
 
     def metrics(self) -> MetricCollection:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from descend.data import Batch, Loader, Tensors
-from descend.engine import fit
+from descend.engine import evaluate, fit
 from descend.functional import keyed
 from descend.models import ClassCondition, DenoisingUNet, DiT, TimeEmbedding
 from descend.optim import EMA, AdamW, OneCycle
@@ -313,10 +313,13 @@ def test_what_is_known_stays():
     torch.testing.assert_close(task.predict(x=x), task.vary(x, 0.5))
 
 
-def test_the_same_draws_in_every_evaluation():
+def test_the_same_draws_in_every_evaluation_and_any_batch():
     task = small()
     batch = Batch(x=torch.rand(4, 1, 8, 8), target=torch.tensor([0, 1, 2, 0]))
     assert torch.equal(task.loss(batch).value(), task.loss(batch).value())
+    data = Tensors(**batch.tensors)
+    whole, single = (evaluate(task, data, batch=size).scores["loss"] for size in (4, 1))
+    assert whole == pytest.approx(single, rel=1e-4)
     task.train()
     assert not torch.equal(task.loss(batch).value(), task.loss(batch).value())
 
@@ -336,6 +339,15 @@ def test_a_share_is_learned_without_its_class():
         (lambda task: task.sample(2, way=Way(steps=1001)), "1001 solver steps.*1000 were taught"),
         (lambda task: Way(guidance=0), "guidance is 0"),
         (lambda task: Way(guidance=-1), "guidance is -1"),
+        (lambda task: Way(guidance=float("nan")), "guidance is nan"),
+        (lambda task: Way(steps=0), "0 solver steps"),
+        (lambda task: DDIM(eta=2.0), "eta is 2.0"),
+        (lambda task: Heun(straight=-1.0), "straight is -1.0"),
+        (lambda task: small(objective=Epsilon(), schedule=StraightSchedule()), "signal of 0.*take Velocity"),
+        (
+            lambda task: small(silent=0.0).sample(1, asked=Batch(target=torch.tensor([0])), way=Way(guidance=2.0)),
+            "guidance 2 leads away .* never taught",
+        ),
         (lambda task: task.sample(2, asked=Batch(target=torch.tensor([0, 3]))), r"classes \[0, 3\].*0 … 2"),
         (lambda task: task.sample(2, asked=Batch(target=torch.tensor([0]))), "a row each"),
         (lambda task: task.sample(1, asked=Batch(words=torch.zeros(1, 2))), "give target"),
@@ -349,6 +361,17 @@ def test_a_share_is_learned_without_its_class():
 def test_what_is_asked_wrongly(wrong, why):
     with pytest.raises(ValueError, match=why):
         wrong(small())
+
+
+def test_what_is_always_told_answers_to_no_picture():
+    assert small().answers
+    assert small(condition=False, silent=0.0).answers
+    assert not small(silent=0.0).answers
+
+
+@pytest.mark.parametrize("steps", [50, 1000, 4000])
+def test_all_linear_schedules_end_in_noise(steps):
+    assert 0.001 < float(LinearSchedule(steps).signal()[-1]) < 0.01
 
 
 @pytest.mark.slow

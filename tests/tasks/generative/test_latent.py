@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from descend.data import Loader, Tensors
-from descend.engine import Predictor, fit, load
+from descend.engine import Compute, Observer, Predictor, fit, load
 from descend.functional import keyed
 from descend.models import ConvDecoder, ConvEncoder, DenoisingUNet, MapDecoder, MapEncoder
 from descend.optim import AdamW
@@ -63,6 +63,31 @@ def test_the_autoencoder_stays_and_its_codes_are_spread(learned, tmp_path):
     again = load(tmp_path / "model").task
     torch.testing.assert_close(again.sample(3, seed=2), made)
     assert task.vary(blobs(2), 0.4).shape == (2, *SHAPE)
+
+
+def test_a_frozen_autoencoder_has_no_rate_and_is_no_hindrance(learned):
+    """Ways are tried before the first step, and the validation loss is watched."""
+    torch.manual_seed(0)
+    task = Diffusion(DenoisingUNet(2, (8,), attention=0), AdamW(1e-3), SHAPE, space=LatentSpace.of(learned, blobs()))
+    data, observed = Tensors(x=blobs()), []
+
+    class Watching(Observer):
+        def after(self, moment):
+            observed.append(moment)
+
+    fit(task, Loader(data, 32), steps=400, valid=data, every=200, compute=Compute(threads=1), observers=[Watching()])
+    assert set(observed[-1].logged) == {"samples_per_s", "lr", "train/loss"}
+    assert observed[-1].evaluation.scores["loss"] < observed[199].evaluation.scores["loss"]
+
+
+def test_the_spread_comes_back_with_the_weights(learned):
+    def made(spread):
+        torch.manual_seed(0)
+        return Diffusion(DenoisingUNet(2, (8,)), AdamW(1e-3), SHAPE, space=LatentSpace(learned, spread))
+
+    task, other = made(0.5), made(2.0)
+    other.load_state_dict(task.state_dict())
+    torch.testing.assert_close(other.sample(2), task.sample(2))
 
 
 def test_an_autoencoder_that_is_another(learned):

@@ -48,6 +48,16 @@ def test_it_learns(learned):
     assert len(task.codes(blobs(100, 4)).unique()) >= 5
 
 
+def test_the_nearest_entry_is_found_in_float32():
+    """Else what is learned from would not be what the codebook follows."""
+    task, x = made(), blobs(64)
+    maps = task.maps(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = task.codebook.codes(maps)
+    exact = (maps.movedim(1, -1)[..., None, :].double() - task.codebook.entry.double()).square().sum(-1).argmin(-1)
+    assert torch.equal(found, exact)
+
+
 def test_the_bound_is_that_of_the_one_code():
     task, x = made().eval(), blobs(6)
     codes = task.codes(x)

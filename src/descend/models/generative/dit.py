@@ -84,7 +84,9 @@ class DiT(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        for linear in (*(block.told[1] for block in self.blocks), self.told[1], self.head):  # type: ignore[index, union-attr]
+        # So does what words say, which no gate holds back.
+        words = [block.cross.out for block in self.blocks if block.cross is not None]  # type: ignore[union-attr]
+        for linear in (*words, *(block.told[1] for block in self.blocks), self.told[1], self.head):  # type: ignore[index, union-attr]
             nn.init.zeros_(linear.weight)  # type: ignore[arg-type]
 
     def forward(

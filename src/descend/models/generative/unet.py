@@ -153,6 +153,10 @@ class DenoisingUNet(nn.Module):
         for module in self.modules():
             if isinstance(module, TimedBlock):
                 nn.init.zeros_(module.second[-1].weight)  # type: ignore[arg-type]
+            elif isinstance(module, Attention):
+                nn.init.zeros_(module.out.weight)
+            elif isinstance(module, FeedForward):
+                nn.init.zeros_(module[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.head.weight)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -72,9 +72,22 @@ def evaluating(task: Task) -> Iterator[None]:
 
 
 def numbers(count: int, shape: tuple[int, ...], seed: int, device: torch.device | str = "cpu") -> Tensor:
-    """Standard normal numbers [count, *shape]; those of row i depend on (seed, i) alone."""
+    """Standard normal numbers [count, *shape]; those of row i depend on (seed, i) alone.
+
+    Raises:
+        ValueError: count is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"{count} pictures were asked for: give 1 or more")
     keys = keyed.hashed(torch.arange(count, device=device), seed)
     return keyed.normals(keys, int(torch.Size(shape).numel())).view(count, *shape)
+
+
+def content(x: Pictures) -> Int[Tensor, "batch"]:
+    """A key of each picture's own numbers, by their bits: the same in any batch."""
+    bits = x.float().contiguous().flatten(1).view(torch.int32).to(torch.int64)
+    places = keyed.hashed(torch.arange(bits.shape[1], device=x.device))
+    return keyed.hashed((bits * places).sum(1))
 
 
 def arc(ends: Float[Tensor, "2 *shape"], steps: int) -> Float[Tensor, "steps *shape"]:
@@ -94,7 +107,13 @@ def arc(ends: Float[Tensor, "2 *shape"], steps: int) -> Float[Tensor, "steps *sh
 
 
 def repeated(asked: Batch | None, count: int) -> Batch | None:
-    """One row, so many times."""
+    """One row, so many times.
+
+    Raises:
+        ValueError: there are several.
+    """
+    if asked is not None and len(asked) != 1:
+        raise ValueError(f"asked has {len(asked)} rows, and all of a way show the same: give one")
     return None if asked is None else Batch({name: one.expand(count, *one.shape[1:]) for name, one in asked.items()})
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
@@ -28,7 +28,7 @@ from descend.functional import Mean, keyed
 from descend.models import Decoder
 from descend.optim import Optimizer
 from descend.tasks.generative.autoencode import check_pictures
-from descend.tasks.generative.generative import FromNoise, Pictures, arc, asked_for, evaluating, numbers
+from descend.tasks.generative.generative import FromNoise, Pictures, arc, asked_for, content, evaluating, numbers
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -167,7 +167,7 @@ class VAE(FromNoise):
         """log w_k of each picture, without gradients. A picture's draws depend on its own content alone, so that
         bounds are the same in any batch, every time."""
         with torch.no_grad():
-            posterior, keys = self.posterior(x), _content(x)
+            posterior, keys = self.posterior(x), content(x)
             found = []
             for draw in range(draws):
                 noise = keyed.normals(keyed.hashed(keys, draw), posterior.mean[0].numel()).view_as(posterior.mean)
@@ -241,10 +241,3 @@ class VAE(FromNoise):
         """Pictures of 0 … 1 of codes, in evaluation mode and without gradients."""
         with evaluating(self):
             return self.likelihood.mean(self.decoder(z).float()).clamp(0, 1)
-
-
-def _content(x: Pictures) -> Int[Tensor, "batch"]:
-    """A key of each picture's own numbers, by their bits: the same in any batch."""
-    bits = x.float().contiguous().flatten(1).view(torch.int32).to(torch.int64)
-    places = keyed.hashed(torch.arange(bits.shape[1], device=x.device))
-    return keyed.hashed((bits * places).sum(1))

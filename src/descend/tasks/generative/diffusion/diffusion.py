@@ -19,7 +19,7 @@ from descend.tasks.generative.diffusion.objectives import MinSNR, Objective, Vel
 from descend.tasks.generative.diffusion.schedules import CosineSchedule, Schedule
 from descend.tasks.generative.diffusion.solvers import DPMSolver, Solver
 from descend.tasks.generative.diffusion.spaces import Codes, PixelSpace, Space
-from descend.tasks.generative.generative import FromNoise, Pictures, arc, evaluating, numbers, repeated
+from descend.tasks.generative.generative import FromNoise, Pictures, arc, content, evaluating, numbers, repeated
 
 TOGETHER = 250
 """Pictures that are made at once."""
@@ -36,7 +36,7 @@ class Way:
             there, more makes clearer and less various pictures (Ho and Salimans 2022, eq. 6, with 1 + w for it).
 
     Raises:
-        ValueError: the guidance is 0 or less.
+        ValueError: the guidance is not above 0, or there is no step.
     """
 
     solver: Solver = DPMSolver()
@@ -44,7 +44,9 @@ class Way:
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.guidance <= 0:
+        if self.steps < 1:
+            raise ValueError(f"{self.steps} solver steps were asked for: give 1 or more")
+        if not self.guidance > 0:
             raise ValueError(
                 f"guidance is {self.guidance:g}, which leads away from what is asked for: give 1 or more; to ask for "
                 "nothing, leave out the class or the text"
@@ -71,7 +73,6 @@ class Diffusion(FromNoise):
         space: where noise is added.
     """
 
-    answers = True
     _signal: Tensor
     _noise: Tensor
 
@@ -89,6 +90,13 @@ class Diffusion(FromNoise):
         space: Space | None = None,
     ):
         super().__init__()
+        signal, noise = schedule.signal(), schedule.noise()
+        p, q = objective.parts(signal, noise)
+        if not bool((q * signal - p * noise).all()):
+            raise ValueError(
+                f"{objective} tells nothing of a picture at a signal of 0, which {schedule} ends at: take Velocity(), "
+                "Flow() or Clean(), or a CosineSchedule(), which keeps some"
+            )
         self.model = model
         self.optimizer = optimizer
         self.shape = shape
@@ -99,11 +107,13 @@ class Diffusion(FromNoise):
         self.weight = weight
         self.way = way
         self.silent = silent
+        # An answer is a picture that nothing was asked of.
+        self.answers = condition is None or silent > 0
         self.space = space
         self.descent = Descent([model] if condition is None else [model, condition], optimizer)
         self._within = PixelSpace() if space is None else space
-        self.register_buffer("_signal", schedule.signal().float(), persistent=False)
-        self.register_buffer("_noise", schedule.noise().float(), persistent=False)
+        self.register_buffer("_signal", signal.float(), persistent=False)
+        self.register_buffer("_noise", noise.float(), persistent=False)
 
     def forward(
         self, x: Codes, place: Int[Tensor, "batch"], told: Bool[Tensor, "batch"], **given: Tensor
@@ -120,11 +130,10 @@ class Diffusion(FromNoise):
             told = torch.rand(count, device=device) >= self.silent
             codes = self._codes(batch["x"])
             return self._loss(batch, codes, place, told, torch.randn_like(codes))
-        # The same draws in every evaluation: all steps in turn, all conditions told.
-        codes = self._codes(batch["x"])
-        turn = torch.arange(len(codes), device=codes.device)
-        place = (keyed.uniform(turn, 0) * self.schedule.steps).long()
-        epsilon = numbers(len(codes), codes.shape[1:], 0, codes.device)
+        # The same draws in every evaluation and any batch; all conditions told.
+        codes, keys = self._codes(batch["x"]), content(batch["x"])
+        place = (keyed.uniform(keys, 0) * self.schedule.steps).long()
+        epsilon = keyed.normals(keys, codes[0].numel()).view_as(codes)
         return self._loss(batch, codes, place, torch.ones_like(place, dtype=torch.bool), epsilon)
 
     def _loss(self, batch: Batch, codes: Codes, place: Tensor, told: Tensor, epsilon: Codes) -> Mean:
@@ -156,7 +165,8 @@ class Diffusion(FromNoise):
     def asking(self, count: int, data: Data | None = None) -> Batch | None:
         if self.condition is None or self.classes is not None or data is None:
             return super().asking(count, data)
-        batch = data.gather(keyed.permutation(len(data), 0)[:count]).to(self.progress.device)
+        rows = keyed.permutation(len(data), 0).repeat(-(-count // len(data)))[:count]
+        batch = data.gather(rows).to(self.progress.device)
         return Batch(self.condition.taken(batch))
 
     def walk(self, steps: int, seed: int = 0, asked: Batch | None = None, way: Way | None = None) -> Pictures:
@@ -197,8 +207,6 @@ class Diffusion(FromNoise):
 
     def _drowned(self, count: int, seed: int) -> Codes:
         """Noise alone."""
-        if count < 1:
-            raise ValueError(f"{count} pictures were asked for: give 1 or more")
         return numbers(count, self._within.shape(self.shape), seed, self.progress.device)
 
     def _back(
@@ -219,6 +227,11 @@ class Diffusion(FromNoise):
         if asked is None and self.condition is not None and not self.silent:
             raise ValueError(
                 "this network was always told what to show: ask for something, or teach it with silent=0.1"
+            )
+        if way.guidance != 1 and not self.silent and self.condition is not None:
+            raise ValueError(
+                f"guidance {way.guidance:g} leads away from what is made unasked, which this network was never taught: "
+                "give guidance 1, or teach it with silent=0.1"
             )
         if asked is not None and self.condition is not None:
             self.condition.check(asked, count)

@@ -74,28 +74,32 @@ class _Kept(Schedule):
         return (1 - (1 - self.betas()).cumprod(0)).sqrt()
 
 
+MOST = 0.999
+"""Of β, which would be 1 at last, and leave nothing of the picture (Nichol and Dhariwal 2021, section 3.2)."""
+
+
 @dataclass(frozen=True)
 class LinearSchedule(_Kept):
-    """Args: first, last: of β, where there are 1,000 steps."""
+    """Args: first, last: of β, where there are 1,000 steps; where there are fewer, each replaces as much more."""
 
     first: float = 1e-4
     last: float = 0.02
 
     def betas(self) -> Float[Tensor, "steps"]:
-        return torch.linspace(self.first, self.last, self.steps, dtype=torch.float64)
+        betas = torch.linspace(self.first, self.last, self.steps, dtype=torch.float64)
+        return (betas * (1000 / self.steps)).clamp(max=MOST)
 
 
 @dataclass(frozen=True)
 class CosineSchedule(_Kept):
-    """Args: offset: s, that keeps β from being too small at first; most: of β, which would be 1 at last."""
+    """Args: offset: s, that keeps β from being too small at first."""
 
     offset: float = 0.008
-    most: float = 0.999
 
     def betas(self) -> Float[Tensor, "steps"]:
         time = torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
         left = ((time + self.offset) / (1 + self.offset) * math.pi / 2).cos() ** 2
-        return (1 - left[1:] / left[:-1]).clamp(max=self.most)
+        return (1 - left[1:] / left[:-1]).clamp(max=MOST)
 
 
 @dataclass(frozen=True)

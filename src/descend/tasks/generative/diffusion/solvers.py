@@ -47,6 +47,10 @@ class DDIM(Solver):
 
     eta: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"DDIM: eta is {self.eta}: give 0 (no fresh noise) … 1 (the ancestral way)")
+
     def steps(self, thought: Thought, x: Tensor, path: Path, draw: Draw) -> Iterator[Tensor]:
         for i in range(len(path.places)):
             signal, noise, next_signal, next_noise = _both(path, i)
@@ -71,10 +75,14 @@ class Heun(Solver):
     With y = x/(s + c·n) over τ = n/(s + c·n), the direction is ε - c·x₀: for c = 0 the way of Karras et al., for c = 1
     that of flow matching, which also starts where there is no signal at all.
 
-    Args: straight: c, 0 … 1.
+    Args: straight: c, above 0, up to 1; near 0 for schedules alone that keep some signal.
     """
 
     straight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.straight <= 1:
+            raise ValueError(f"Heun: straight is {self.straight}: give 0 … 1")
 
     def steps(self, thought: Thought, x: Tensor, path: Path, draw: Draw) -> Iterator[Tensor]:
         for i in range(len(path.places)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -64,6 +65,8 @@ class LatentSpace(Space):
         ValueError: its codes are no maps.
     """
 
+    scale: Tensor
+
     def __init__(self, vae: VAE, spread: float = 1.0):
         super().__init__()
         if len(vae.decoder.code) != 3:
@@ -73,6 +76,8 @@ class LatentSpace(Space):
             )
         self.vae = vae.requires_grad_(False)
         self.spread = spread
+        # Kept with the weights, so that a run's own spread comes back with its own autoencoder.
+        self.register_buffer("scale", torch.tensor(spread))
 
     @classmethod
     def of(cls, vae: VAE, x: Pictures) -> LatentSpace:
@@ -88,7 +93,7 @@ class LatentSpace(Space):
         return self.vae.decoder.code
 
     def encode(self, x: Pictures) -> Codes:
-        return self.vae.codes(x) / self.spread
+        return self.vae.codes(x) / self.scale
 
     def decode(self, codes: Codes) -> Pictures:
-        return self.vae.decoded(codes * self.spread)
+        return self.vae.decoded(codes * self.scale)
