@@ -16,8 +16,9 @@ def autoencoder(
     """Bring pictures of clothes to a few numbers, and make the pictures of these numbers again.
 
     descend train autoencoder --width 8           # a squared error of 0.0140 in 87 s, on one core; PCA's is 0.0266
-    descend train autoencoder --width 32
-    descend train autoencoder --width 128
+    descend train autoencoder --width 32          # 0.0088; PCA's is 0.0151
+    descend train autoencoder --width 128         # 0.0045; PCA's is 0.0063
+    descend train autoencoder --width 128 --hidden 4096 2048 --epochs 200      # for a GPU
 
     What as many principal components leave: ``python benchmarks/baselines.py pictures``.
     """

@@ -15,7 +15,8 @@ def denoising_autoencoder(
 ) -> Experiment:
     """Take strong noise out of pictures of clothes, by a code that is told from noisy pictures.
 
-    descend train denoising_autoencoder
+    descend train denoising_autoencoder           # 21.0 dB in 92 s, on one core; noisy 12.8, a median filter 16.3
+    descend train denoising_autoencoder --hidden 4096 2048 --epochs 200        # for a GPU
 
     ``sigma`` is the noise's standard deviation, where pictures are 0 … 1. What a 3×3 median filter makes of them, and
     what a linear classifier makes of the code: ``python benchmarks/baselines.py pictures``.

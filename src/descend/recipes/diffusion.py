@@ -52,6 +52,7 @@ def diffusion(
     descend train diffusion
     descend train diffusion --objective flow --schedule straight
     descend train diffusion --network dit
+    descend train diffusion --network dit --batch 512 --epochs 200      # for a GPU
     descend sample runs/diffusion-1 --n 16 --class boot
     """
     data = datasets.fashion_pictures()

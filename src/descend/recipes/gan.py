@@ -47,19 +47,25 @@ def gan(
         Callable[[], Plan], Choice(nonsaturating=nonsaturating, wasserstein=wasserstein, hinge=hinge)
     ] = nonsaturating,
     noise: int = 64,
+    widths: tuple[int, int] = (64, 32),
     batch: int = 64,
     epochs: float = 20,
 ) -> Experiment:
     """Make pictures of ten kinds of clothes, of the kind that is asked for.
 
-    descend train gan
-    descend train gan --game hinge
-    descend train gan --game wasserstein
+    Of 2,000 samples a classifier of its own took as many for what was asked, on one core, n = 1:
+
+    descend train gan                          # 0.910 in 25 min
+    descend train gan --game hinge             # 0.912 in 12 min
+    descend train gan --game wasserstein       # 0.898 in 18 min
+    descend train gan --widths 256 128 --noise 128 --epochs 100        # for a GPU
+
+    ``widths`` are the generator's, from coarse to fine; the critic's are the same the other way round.
     """
     data, plan = datasets.fashion_pictures(), game()
     task = GAN(
-        ConvGenerator(data.shape, noise, data.classes),
-        ConvCritic(data.shape, data.classes, spectral=plan.spectral),
+        ConvGenerator(data.shape, noise, data.classes, widths),
+        ConvCritic(data.shape, data.classes, (widths[1], widths[0]), spectral=plan.spectral),
         Adam(plan.fooling, betas=plan.betas, schedule=Linear(), average=EMA(0.999)),
         Adam(plan.judging, betas=plan.betas, schedule=Linear()),
         data.shape,

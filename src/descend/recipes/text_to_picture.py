@@ -30,6 +30,7 @@ def text_to_picture(
     descend train picture_codes --out runs/codes
     descend train text_to_picture --codes runs/codes
     descend train text_to_picture --codes runs/codes --data pictures/     # as of match
+    descend train text_to_picture --codes runs/codes --widths 128 256 512 --epochs 2000      # for a GPU
     descend sample runs/text_to_picture-1 --text "red apple"
 
     The words are read by MiniLM, which knows English and stays as it is, and goes with the model.

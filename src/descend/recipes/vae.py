@@ -18,6 +18,7 @@ def vae(
     descend train vae
     descend train vae --width 4
     descend train vae --beta 4
+    descend train vae --width 32 --hidden 2048 2048 --epochs 200        # for a GPU
 
     Scores are bounds of log p(x) in nats a picture, whose pixels were drawn as 0 or 1 once: the ELBO, and the one of 64
     weighted draws.

@@ -25,6 +25,7 @@ def vq(
 
     descend train vq
     descend train vq --width 2
+    descend train vq --entries 256 --width 8 --widths 64 128 --prior 256 --epochs 40      # for a GPU
 
     The score is a bound of log p(x) in nats a picture, whose pixels were drawn as 0 or 1 once. ``prior`` is the width
     of the small GPT that tells the codes one by one.
