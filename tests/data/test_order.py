@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from descend.data import Files, Loader, Tensors, Together
+from descend.data import Apart, Files, Loader, Tensors, Together
 from descend.functional import keyed
 
 TARGET = torch.randint(0, 30, (500,), generator=keyed.generator(1))
@@ -25,6 +25,16 @@ def test_every_sample_comes_once_an_epoch_in_another_order():
     assert torch.equal(again.batch(20)["index"], loader.batch(20)["index"])
     again.seed = 1
     assert not torch.equal(again.batch(20)["index"], loader.batch(20)["index"])
+
+
+@pytest.mark.parametrize(("count", "length"), [(100, 8), (64, 8), (5, 8)])
+def test_stretches_that_overlap_come_late(count, length):
+    order = Apart(count, length)(3)
+    assert order.sort().values.tolist() == list(range(count))
+    first = order[: count // length]
+    assert (first.sort().values.diff() == length).all()
+    assert len(first) < 3 or (first.diff() != length).any()
+    assert not torch.equal(order, Apart(count, length)(4))
 
 
 @pytest.mark.parametrize("each", [2, 4, 7])

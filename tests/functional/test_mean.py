@@ -53,6 +53,11 @@ def test_coupled_outlives_algebra():
     assert not Mean.of(VALUES).coupled
 
 
+def test_a_sum_over_nothing_counted_stays_as_it_is():
+    """Places that say nothing is there, where nothing is: their sum teaches, and is not made endless."""
+    assert Mean(torch.tensor(0.03), torch.tensor(0)).value() == pytest.approx(0.03)
+
+
 def test_counts_carry_no_gradient():
     weights = torch.rand(4, requires_grad=True)
     assert not Mean(VALUES.sum() * weights.sum(), weights.sum()).counts.requires_grad

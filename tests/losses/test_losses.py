@@ -205,6 +205,22 @@ def test_focal_with_nothing_to_focus_is_cross_entropy():
     torch.testing.assert_close(value, losses.cross_entropy(logits, target).value())
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("bias", [None, WORDS[:, 0]])
+def test_words_a_part_at_a_time_are_the_same(smoothing, bias, monkeypatch, recwarn):
+    found = []
+    for large in (1 << 24, 0):
+        monkeypatch.setattr("descend.losses.language.LARGE", large)
+        states, target = _told(12, keyed.generator(1))
+        states, weight = states.float().requires_grad_(), WORDS.float().requires_grad_()
+        some = None if bias is None else bias.float()
+        mean = losses.word_cross_entropy(states, target, weight, some, None, smoothing, ignore_index=2)
+        mean.value().backward()
+        found.append((mean.value(), mean.counts, states.grad, weight.grad))
+    torch.testing.assert_close(*found)
+    assert not [one for one in recwarn if "label_smoothing" in str(one.message)]
+
+
 @pytest.mark.parametrize("ignored", [-100, -1, 255])
 def test_an_ignored_target_may_be_any_number(ignored):
     """255 is what label pictures use, and is no class to look up a weight by."""

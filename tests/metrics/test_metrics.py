@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from descend.functional import Mean, keyed
-from descend.metrics import PSNR, SSIM, Accuracy, Confusion, Dice, IoU, MeanLoss
+from descend.metrics import PSNR, SSIM, Accuracy, Confusion, Dice, IoU, MeanLoss, RougeL
 
 
 def test_the_mean_loss_keeps_counts_apart_for_any_batch_size():
@@ -24,6 +24,12 @@ def test_a_reset_metric_starts_anew_with_another_number_of_terms():
     metric.reset()
     metric.update(Mean.of(torch.full((3,), 5.0)))
     assert metric.compute() == 5
+
+
+def test_words_of_any_script_are_compared():
+    metric = RougeL()
+    metric.update(["größe über alles", "не то"], ["Größe über alles", "не так"])
+    assert metric.compute() == pytest.approx((100 + 50) / 2)
 
 
 def test_confusion_and_accuracy():

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from descend.models import GPT, AnchoredQueries, LearnedQueries, Untied
+from descend.nn import Rotary
 from descend.optim import (
     SGD,
     Adadelta,
@@ -211,6 +213,12 @@ class TestMuon:
 
     def test_takes_hidden_matrices_and_filters_alone(self):
         assert self.split(Net()) == {"filters.weight", "inner.weight"}
+
+    def test_tables_and_heads_are_no_maps(self):
+        """Queries, and a language's own head, whose rows are words and not directions."""
+        assert self.split(AnchoredQueries(2, 2, 16)) == {"map.weight"}
+        assert self.split(LearnedQueries(4, 16)) == set()
+        assert "logits.weight" not in self.split(GPT(11, 8, 2, 1, Rotary(4), head=Untied()))
 
     def test_a_single_row_is_no_matrix(self):
         assert self.split(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))) == {"0.weight"}

@@ -120,6 +120,18 @@ def test_what_is_wrong_with_a_folder_is_named(saved):
     save_file({**whole, name: torch.zeros(3)}, file)
     with pytest.raises(BadData, match=r"is \(3,\), config\.json asks for"):
         huggingface.network(folder)
+    half = next((key for key in whole if any(part in key for part in ("self.value.w", "v_proj.w", "c_attn.w"))), "")
+    save_file({key: tensor for key, tensor in whole.items() if key != half}, file)
+    with pytest.raises(BadData, match="missing"):
+        huggingface.network(folder)
+    save_file({**whole, half: whole[half][:, :2].contiguous()}, file)
+    with pytest.raises(BadData, match=r"must be as wide|config\.json asks for"):
+        huggingface.network(folder)
+    save_file(whole, file)
+    (folder / "config.json").write_text(json.dumps({"model_type": config["model_type"]}))
+    with pytest.raises(BadData, match=r"is missing, in config\.json"):
+        huggingface.network(folder)
+    (folder / "config.json").write_text(json.dumps(config))
     file.write_bytes(b"torn")
     with pytest.raises(BadData, match="torn or broken"):
         huggingface.network(folder)
@@ -138,6 +150,26 @@ def test_what_is_wrong_with_a_folder_is_named(saved):
     (folder / "config.json").unlink()
     with pytest.raises(BadData, match=r"config\.json is not there"):
         huggingface.network(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("llama", {"rope_parameters": {"rope_type": "llama3", "factor": 32.0}}),
+        ("llama", {"hidden_act": "gelu"}),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
+        ("gpt2", {"tie_word_embeddings": False}),
+        ("marian", {"scale_embedding": False}),
+        ("marian", {"decoder_attention_heads": 4}),
+        ("bert", {"position_embedding_type": "relative_key"}),
+    ],
+)
+def test_what_would_change_the_numbers_is_refused(name, changes, tmp_path):
+    made(name).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises(BadData, match=r"config\.json asks for"):
+        huggingface.network(tmp_path)
 
 
 ALPHABET = [chr(97 + i) for i in range(26)]

@@ -169,7 +169,7 @@ def _examples(word: str, codec: Codec | None, encoding: str | None) -> Iterator[
         return
     from descend.data.datasets.table import read_table
 
-    columns = read_table(file)
+    columns = read_table(file, encoding or "utf-8")
     # The header of a text is line 1, so that the number is the line an editor shows.
     first = 1 if file.suffix.lower() in (".parquet", ".pq") else 2
     for number, row in enumerate(zip(*columns.values(), strict=True), first):

@@ -49,7 +49,7 @@ from descend.data.codecs import (
 from descend.data.data import Data, Files, Tensors
 from descend.data.errors import BadData
 from descend.data.loader import Loader
-from descend.data.order import ByLength, Following, Shuffle, Together
+from descend.data.order import Apart, ByLength, Following, Shuffle, Together
 from descend.data.replay import Actor, Environment, Replay
 from descend.data.splits import Splits, split
 from descend.data.stream import Stream, Zip
@@ -58,6 +58,7 @@ __all__ = [
     "Actor",
     "Affine",
     "AnswerCodec",
+    "Apart",
     "Augment",
     "BadData",
     "Batch",

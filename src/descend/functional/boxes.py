@@ -19,23 +19,28 @@ def area(boxes: Boxes) -> Float[Tensor, "..."]:
 
 def iou(a: Boxes, b: Boxes) -> Float[Tensor, "..."]:
     """|a ∩ b| / |a ∪ b|, 0 … 1; 0 where neither has an area."""
-    common, union = _overlap(a, b)
-    return common / union.clamp(min=torch.finfo(union.dtype).tiny)
+    both, union = _overlap(a, b)
+    return both / union.clamp(min=torch.finfo(union.dtype).tiny)
 
 
 def giou(a: Boxes, b: Boxes) -> Float[Tensor, "..."]:
     """IoU less the share of the least box around both that neither covers, -1 … 1; it also tells boxes that are near
     from boxes that are far (Rezatofighi et al. 2019, algorithm 1)."""
-    common, union = _overlap(a, b)
+    both, union = _overlap(a, b)
     around = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
     least = torch.finfo(union.dtype).tiny
-    return common / union.clamp(min=least) - (around - union) / around.clamp(min=least)
+    return both / union.clamp(min=least) - (around - union) / around.clamp(min=least)
+
+
+def common(a: Boxes, b: Boxes) -> Float[Tensor, "..."]:
+    """The area of what is in both."""
+    return (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
 
 
 def _overlap(a: Boxes, b: Boxes) -> tuple[Tensor, Tensor]:
     """The areas of what is common to two boxes, and of both together."""
-    common = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
-    return common, area(a) + area(b) - common
+    both = common(a, b)
+    return both, area(a) + area(b) - both
 
 
 def corners(boxes: Float[Tensor, "... 4"]) -> Boxes:

@@ -76,8 +76,9 @@ class Mean:
         parts = []
         for i, term in enumerate(self.terms):
             count = term.count if counts is None else counts[i]
-            # 0 / 0 is a batch with nothing to count (no box at all): it teaches nothing, and must not be NaN.
-            count = count.clamp(min=1e-12) if isinstance(count, Tensor) else count or 1.0
+            # Nothing to count (no box at all): a total of 0 then teaches nothing, and must not be NaN; any other counts
+            # as if there had been one.
+            count = torch.where(count == 0, 1.0, count) if isinstance(count, Tensor) else count or 1.0
             average = term.total / count
             parts.append(average if isinstance(term.weight, float) and term.weight == 1.0 else term.weight * average)
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()

@@ -48,9 +48,15 @@ def word_cross_entropy(
             linear_bias=None if bias is None else bias.to(flat.dtype),
             reduction="sum",
             ignore_index=ignore_index,
-            label_smoothing=label_smoothing,
             options=torch.nn.LinearCrossEntropyOptions(),
         )
+        if label_smoothing:
+            # -log p is log Σ exp - logit, so that a share ε for all words adds ε · (the word's logit - their mean).
+            own, kept = words.where(words != ignore_index, 0), (words != ignore_index)
+            apart = weight[own] - weight.mean(0)
+            more = (flat * apart.to(flat.dtype)).sum(1).float()
+            more = more if bias is None else more + (bias[own] - bias.mean())
+            total = total + label_smoothing * more.where(kept, 0.0).sum()
         return Mean(total, (words != ignore_index).sum())
     logits = functional.linear(flat, weight.to(flat.dtype), None if bias is None else bias.to(flat.dtype))
     logits = logits if cap is None else cap * torch.tanh(logits / cap)

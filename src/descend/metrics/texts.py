@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.text.rouge import rouge_score
 from torchmetrics.text import SacreBLEUScore
+
+WORD = re.compile(r"[^\W_]+")
+"""Letters and digits of any script."""
 
 
 class BLEU(SacreBLEUScore):
@@ -40,7 +44,8 @@ class RougeL(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, told: Sequence[str], meant: Sequence[str]) -> None:
-        found = rouge_score(list(told), list(meant), rouge_keys="rougeL")
+        # torchmetrics' own words are of English letters alone.
+        found = rouge_score(list(told), list(meant), rouge_keys="rougeL", normalizer=str.lower, tokenizer=WORD.findall)
         self.total += float(found["rougeL_fmeasure"]) * len(told)
         self.count += len(told)
 

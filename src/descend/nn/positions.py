@@ -53,6 +53,15 @@ class LearnedPositions(nn.Module):
         return x + (self.table[:, : x.shape[1]] if start is None else self.table[0, _places(x.shape[1], start)])
 
 
+def check_room(position: nn.Module, room: int) -> None:
+    """Raises: ValueError: places were learned for fewer tokens than are to be told."""
+    if isinstance(position, LearnedPositions) and room > position.length:
+        raise ValueError(
+            f"{room} tokens are to be told, and places were learned for {position.length}: tell fewer, or build the "
+            "network with a greater length"
+        )
+
+
 class SinusoidalPositions(nn.Module):
     """x_t + [sin(t·f₀), cos(t·f₀), sin(t·f₁), …] with f_i = base^(-2i/width) (Vaswani et al. 2017, section 3.5).
 

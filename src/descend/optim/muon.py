@@ -29,7 +29,7 @@ class Muon(Optimizer):
     """Orthogonalised momentum for hidden matrices and convolution filters, AdamW for the rest. Common fields in
     `Optimizer`; the schedule multiplies both rates, and the weight decay is decoupled in both.
 
-    The last layer is recognised by its name, ``head``.
+    The last layer is recognised by its name, ``head`` or ``logits``.
 
     Args:
         lr: γ of the matrices, above 0.
@@ -134,10 +134,11 @@ class OrthogonalMomentum(torch.optim.Optimizer):
 def is_hidden_matrix(one: Named) -> bool:
     """A matrix or a convolution's filters, inside the network: no embedding, norm, head, or single row or column."""
     shape = one.parameter.shape
-    if len(shape) < 2 or one.is_embedding or one.is_norm or one.name.split(".")[-2:-1] == ["head"]:
+    if len(shape) < 2 or one.is_embedding or one.is_norm or one.name.split(".")[-2:-1] in (["head"], ["logits"]):
         return False
-    # What has three axes and is no convolution (positions, class tokens) is no map from inputs to outputs.
-    is_map = len(shape) == 2 or isinstance(one.module, _ConvNd)
+    # What is no layer's weight (positions, class tokens, queries) is no map from inputs to outputs.
+    is_weight = one.name.rpartition(".")[2].startswith("weight")
+    is_map = isinstance(one.module, _ConvNd) or (len(shape) == 2 and is_weight)
     return is_map and shape[0] > 1 and math.prod(shape[1:]) > 1
 
 

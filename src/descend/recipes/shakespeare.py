@@ -8,7 +8,7 @@ from typing import Annotated
 
 from torch import nn
 
-from descend.data import TextCodec, datasets
+from descend.data import Apart, TextCodec, datasets
 from descend.engine import Choice, Experiment, recipe
 from descend.models import GPT, RecurrentLanguage
 from descend.nn import LSTM, PreNorm, RMSNorm, Rotary, SquaredReLU
@@ -68,4 +68,6 @@ def shakespeare(
     network, optimizer = model(splits.codec.vocabulary, width, layers)
     # Rotary positions were learned up to the window; a state has none.
     task = Language(network, optimizer, window=length if isinstance(network, GPT) else None)
-    return Experiment(task=task, data=splits, batch=batch, steps=steps, every=500)
+    return Experiment(
+        task=task, data=splits, batch=batch, steps=steps, every=500, shuffle=Apart(len(splits.train), length)
+    )

@@ -23,6 +23,7 @@ def table(
     steps: int = 2000,
     patience: int = 10,
     split: int = 0,
+    encoding: str = "utf-8",
 ) -> Experiment:
     """Predict one column of a table from the others: a class or a quantity, as the column says.
 
@@ -30,7 +31,7 @@ def table(
 
     ``split`` keys which rows are for training, validation and test.
     """
-    splits = datasets.table(data, target, key=split)
+    splits = datasets.table(data, target, key=split, encoding=encoding)
     codec = splits.codec
     assert isinstance(codec, TableCodec)
     batch = min(batch, max(16, len(splits.train) // 8))

@@ -72,8 +72,14 @@ def network(folder: str | Path) -> nn.Module:
     if kind not in FAMILIES:
         raise BadData(f"{folder} holds a network of the family {kind!r}; known are {', '.join(FAMILIES)}")
     family = FAMILIES[kind]
-    made = family.build(config)
-    found = family.whole(_tensors(folder), config)
+    try:
+        made = family.build(config)
+        found = family.whole(_tensors(folder), config)
+    except KeyError as error:
+        raise BadData(
+            f"{folder}: {error} is missing, in config.json or among the tensors: the files were cut, or are another "
+            "network's"
+        ) from None
     renamed = {}
     for name, tensor in found.items():
         ours = _renamed(name, family.names)
@@ -83,7 +89,7 @@ def network(folder: str | Path) -> nn.Module:
             renamed[ours] = tensor
     own = made.state_dict()
     for name, tensor in own.items():
-        if name not in renamed and not any(tensor is other for key, other in own.items() if key in renamed):
+        if name not in renamed:
             tied = [key for key, other in own.items() if other.data_ptr() == tensor.data_ptr() and key in renamed]
             if not tied:
                 raise BadData(f"{folder}: the tensor for {name} is missing: the file was cut, or is another network's")
@@ -124,7 +130,8 @@ def predictor(folder: str | Path) -> Predictor:
         return Predictor(Sentences(made, optimizer, summary).eval(), TextCodec(content, made.length, marked=True))
     if isinstance(made, models.GPT):
         task = Language(made, optimizer, Greedy(), most=100, end=end, window=config.get("max_position_embeddings"))
-        codec = PromptCodec(content, made.length or LONGEST, marked=True, end=end)
+        room = made.length or min(LONGEST, config.get("max_position_embeddings") or LONGEST)
+        codec = PromptCodec(content, room, marked=True, end=end)
         return Predictor(task.eval(), codec)
     codec = TextCodec(content, config["max_position_embeddings"], marked=True, end=end)
     task = Translate(made, optimizer, codec, most=100, begin=config["decoder_start_token_id"])
@@ -170,7 +177,13 @@ def _joined(tensors: Tensors, first: str, second: str, joined: str) -> Tensors:
         if second in name:
             continue
         if first in name:
-            found[name.replace(first, joined)] = torch.cat([tensor, tensors[name.replace(first, second)]])
+            other = name.replace(first, second)
+            if tensors[other].shape[1:] != tensor.shape[1:]:
+                raise BadData(
+                    f"the tensor {other} is {tuple(tensors[other].shape)} and {name} {tuple(tensor.shape)}: they must "
+                    "be as wide"
+                )
+            found[name.replace(first, joined)] = torch.cat([tensor, tensors[other]])
         else:
             found[name] = tensor
     return found
@@ -192,7 +205,15 @@ def _activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def _only(c: Config, **known: Any) -> None:
+    """Refuse what would change the numbers: each of these is as it is known here, or not said."""
+    for name, value in known.items():
+        if c.get(name) not in (None, value):
+            raise BadData(f"config.json asks for {name} {c[name]!r}, and {value!r} alone is known here")
+
+
 def _bert(c: Config) -> models.BERT:
+    _only(c, position_embedding_type="absolute", is_decoder=False)
     return models.BERT(
         c["vocab_size"],
         c["hidden_size"],
@@ -233,6 +254,8 @@ BERT = Family(
 
 
 def _gpt2(c: Config) -> models.GPT:
+    _only(c, scale_attn_by_inverse_layer_idx=False, scale_attn_weights=True, tie_word_embeddings=True)
+    _only(c, add_cross_attention=False)
     position = LearnedPositions(c["n_positions"], c["n_embd"])
     return models.GPT(
         c["vocab_size"],
@@ -283,9 +306,9 @@ GPT2 = Family(
 
 def _llama(c: Config) -> models.GPT:
     head = c["hidden_size"] // c["num_attention_heads"]
-    if c.get("head_dim") not in (None, head) or c.get("rope_scaling") or c.get("attention_bias"):
-        raise BadData("config.json asks for a head_dim, rope_scaling or attention_bias that is not known here")
-    parameters = c.get("rope_parameters") or {}
+    _only(c, head_dim=head, attention_bias=False, mlp_bias=False, hidden_act="silu")
+    parameters = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    _only(parameters, rope_type="default", type="default")
     base = float(parameters.get("rope_theta", c.get("rope_theta", 10000.0)))
     return models.GPT(
         c["vocab_size"],
@@ -331,6 +354,8 @@ LLAMA = Family(
 def _marian(c: Config) -> models.Transformer:
     if c["encoder_layers"] != c["decoder_layers"] or c["encoder_ffn_dim"] != c["decoder_ffn_dim"]:
         raise BadData("config.json asks for an encoder and a decoder of unlike sizes, which are not known here")
+    _only(c, decoder_attention_heads=c["encoder_attention_heads"], scale_embedding=True)
+    _only(c, tie_word_embeddings=True, share_encoder_decoder_embeddings=True, normalize_before=False)
     return models.Transformer(
         c["vocab_size"],
         c["d_model"],

@@ -72,6 +72,27 @@ def test_coco(voc):
         file.write_text(json.dumps(wrong))
         with pytest.raises(BadData, match=words):
             datasets.coco(file, voc / "JPEGImages")
+    for change in ({"width": None}, {"file_name": None, "height": "x"}):
+        file.write_text(json.dumps({**content, "images": [{**content["images"][0], **change}, content["images"][1]]}))
+        with pytest.raises(BadData, match="is no COCO file"):
+            datasets.coco(file, voc / "JPEGImages")
+    crowd = {**content["annotations"][1], "iscrowd": 1}
+    file.write_text(json.dumps({**content, "annotations": [content["annotations"][0], crowd]}))
+    with pytest.warns(UserWarning, match="1 boxes around crowds were left out"):
+        boxes = found(datasets.coco(file, voc / "JPEGImages"))
+    assert boxes["a"] == THINGS["a"][:1]
+
+
+def test_yolo_measures_a_picture_as_it_is_looked_at(tmp_path):
+    """A phone's photo lies on its side, and says so."""
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "pictures").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(tmp_path / "pictures" / "a.jpg", exif=exif)
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.25 0.5 0.5\n")
+    (one,) = datasets.yolo(tmp_path / "pictures", tmp_path / "labels", ("cat",))
+    assert (one.width, one.height, one.boxes) == (30, 40, ((7.5, 0.0, 22.5, 20.0),))
 
 
 def test_yolo(voc):

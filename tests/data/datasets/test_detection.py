@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from descend.data import BadData, Batch, BoxCodec, datasets
 from descend.data.datasets.boxes import Boxed
 from descend.data.datasets.scenes import Scenes
+from descend.functional.boxes import area, common
 
 
 def picture(path, size, box):
@@ -125,6 +127,38 @@ def test_boxes_are_tight_around_what_is_to_be_seen():
             covered[top:bottom, left:right] = True
             assert bright[top:bottom, left:right].float().mean() > 0.9
         assert not (bright & ~covered).any()
+
+
+def test_things_keep_apart_and_there_are_as_many_as_said():
+    scenes = made()
+    for number in range(40):
+        _, boxes, kinds = scenes.scene(number)
+        assert 2 <= len(kinds) <= 6
+        smaller = area(boxes)[:, None].minimum(area(boxes))
+        shares = (common(boxes[:, None], boxes) / smaller).fill_diagonal_(0)
+        assert shares.max() <= 0.2  # none lies hidden under another
+
+
+def test_scenes_without_room_are_refused():
+    with pytest.raises(ValueError, match="48×48 pixels have no room for things of 56"):
+        datasets.scenes(size=48)
+
+
+def test_boxes_that_were_drawn_on_another_size_are_left_out(parts):
+    train, valid, test = parts
+    shrunk = replace(train[0], width=80, height=60)
+    with pytest.warns(UserWarning, match="it is 40×30, and its boxes were drawn on 80×60"):
+        data = datasets.boxed(([shrunk, *train[1:]], valid, test), 30, 40)
+    assert len(data.train) == 2
+    none = [replace(one, width=0, height=0) for one in train]
+    with pytest.raises(BadData, match=r"there is no training picture that can be read: .*drawn on 0×0"):
+        datasets.boxed((none, valid, test), 30, 40)
+
+
+def test_pictures_whose_boxes_are_all_cut_away_are_refused(tmp_path, parts):
+    aside = [picture(tmp_path / "aside.png", (200, 20), (0, 5, 9, 15))]
+    with pytest.raises(BadData, match="no training picture that can be read has a box"):
+        datasets.boxed((aside, parts[1], parts[2]), 20, 20)
 
 
 @pytest.mark.skipif(not os.environ.get("DESCEND_DATA"), reason="needs real data")

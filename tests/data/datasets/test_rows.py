@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from descend.data import AnswerCodec, BadData, TagCodec, datasets
+from descend.data import AnswerCodec, BadData, TagCodec, TextCodec, datasets
 from descend.data.reading import read_lines, read_text
 from descend.data.tokens import word_pieces, words
 from descend.data.vocabulary import END
@@ -92,6 +92,30 @@ def test_a_corpus_is_packed_into_files_that_are_only_looked_into(tmp_path, monke
         datasets.corpus(tmp_path / "cache")
 
 
+def test_a_corpus_of_three_files_has_one_for_each_part(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESCEND_CACHE", str(tmp_path / "cache"))
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("\ufeff" + "text of some words. " * 40, encoding="utf-8")
+    data = datasets.corpus(tmp_path, length=16, vocabulary=300)
+    assert all(part is not None and len(part) for part in (data.train, data.valid, data.test))
+    assert "\ufeff" not in data.codec.tokens.decode(data.test.row.tolist())
+    other = TextCodec(data.codec.tokenizer, end=1)
+    again = datasets.corpus(tmp_path, other, length=16)
+    assert again.train.row[-1] == 1  # this codec's own end
+    (tmp_path / "0.txt").write_bytes("plain".encode("utf-16-le"))
+    with pytest.raises(BadData, match="has a null byte"):
+        datasets.corpus(tmp_path, length=16, vocabulary=300)
+
+
+def test_a_table_may_be_in_another_encoding(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\ngrößer,gut\n".encode("latin-1"))
+    assert datasets.rows(path, "text", "label", "latin-1") == [("größer", "gut")]
+    with pytest.raises(BadData, match="is not utf-8 at byte"):
+        datasets.rows(path, "text", "label")
+
+
+KEPT = {"clean_text": True, "handle_chinese_chars": False, "strip_accents": False, "lowercase": True}
 CONLL = "-DOCSTART- -X- O\n\nMary NNP B-PER\nwent VBD O\nhome NN O\n\nJohn NNP B-PER\nslept VBD O\n"
 
 
@@ -107,6 +131,15 @@ def test_labelled_words_are_read_and_each_word_has_one_label(tmp_path):
     labelled = batch["target"] >= 0
     assert labelled.sum(1).tolist() == [3, 2]
     assert [data.codec.labels[i] for i in batch["target"][labelled].tolist()] == ["B-PER", "O", "O", "B-PER", "O"]
+    hidden = [[("Mary", "B-PER"), ("\u200b", "O"), ("home", "O")]]
+    silent = TagCodec(json.dumps({**json.loads(codec.tokenizer), "normalizer": {"type": "BertNormalizer", **KEPT}}))
+    _, first = silent.pieces([word for word, _ in hidden[0]])
+    assert first[1] is None  # a word without a token leaves the labels of the others where they are
+    batch = datasets.tagged([texts, texts, hidden], silent).test.gather(torch.tensor([0]))
+    assert [silent.answering(data.codec.labels).labels[i] for i in batch["target"][batch["target"] >= 0]] == [
+        "B-PER",
+        "O",
+    ]
     (tmp_path / "b.txt").write_text("Mary NNP\nwent\n")
     with pytest.raises(BadData, match="line 2: 'went' has no label"):
         datasets.conll(tmp_path / "b.txt")

@@ -55,7 +55,7 @@ def test_a_column_without_a_name(tmp_path):
         ("a,b\n1,2\n3\n", "a.csv, line 3: 1 fields where the header names 2 columns"),
         ('a,b\n1,"2\n3"\n4,5,6\n', "a.csv, line 4: 3 fields where the header names 2 columns"),
         ("a,b,a\n1,2,3\n", "names the column 'a' twice"),
-        (b"a,b\n1,\xff\n", "is not UTF-8 text .* at byte 6"),
+        (b"a,b\n1,\xff\n", "is not utf-8 at byte 6 .*--encoding latin-1"),
         ('a,b\n1,"2\n3,4\n', "line 3: unexpected end of data; look for a quotation mark"),
     ],
 )
@@ -168,8 +168,10 @@ def test_a_wide_and_a_long_field(tmp_path):
 
 @pytest.mark.parametrize("text", ["utf-16", "latin-1"])
 def test_other_encodings_are_named(tmp_path, text):
-    with pytest.raises(BadData, match=r"a\.csv is not UTF-8 text .*: save it as UTF-8, or as \.parquet"):
-        read_table(write(tmp_path, "größe,b\n1,2\n".encode(text)))
+    path = write(tmp_path, "größe,b\n1,2\n".encode(text))
+    with pytest.raises(BadData, match=r"a\.csv is not utf-8 at byte .* or save it as UTF-8"):
+        read_table(path)
+    assert list(read_table(path, text)) == ["größe", "b"]
 
 
 def test_the_generated_table(tmp_path):

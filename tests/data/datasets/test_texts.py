@@ -52,6 +52,11 @@ def test_a_text_is_parted_by_its_places(tmp_path):
         datasets.text(tmp_path / "empty.txt")
 
 
+def test_an_end_that_is_there_is_not_put_again():
+    data = Texts([[5], [6]], [[7, 9], [8]], end=9)
+    assert data.gather(torch.tensor([0, 1]))["target"].tolist() == [[7, 9], [8, 9]]
+
+
 def test_texts_are_padded_to_the_longest_of_their_batch():
     data = Texts([[5, 6, 7], [8], [9, 5]], [1, 0, 1])
     batch = data.gather(torch.tensor([1, 2]))

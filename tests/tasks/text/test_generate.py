@@ -109,6 +109,13 @@ def test_choices_that_are_none_are_refused(wrong):
         Sample(**wrong)
 
 
+def test_more_than_there_are_places_for_is_refused():
+    with pytest.raises(ValueError, match="41 tokens are to be told, and places were learned for 40"):
+        gpt(LearnedPositions(40, 16)).memory(1, 41)
+    with pytest.raises(ValueError, match="41 tokens are to be told"):
+        Transformer(WORDS, 16, 2, 1, LearnedPositions(40, 16)).memory(torch.ones(1, 3, dtype=torch.int64), room=41)
+
+
 def test_an_empty_prompt_is_refused():
     with pytest.raises(ValueError, match="a prompt is empty"):
         told(gpt(Rotary(8)), [[1], []], 3)
@@ -153,3 +160,5 @@ def test_beams_as_wide_as_everything_find_the_best(name, penalty):
             alone = beams(model.memory(one[:, : int(own.sum())], None, 5, 8), torch.tensor([2]), most, 5, end, penalty)
             padded = beams(model.memory(one, own, 5, 8), torch.tensor([2]), most, 5, end, penalty)
             assert alone == padded
+            answer = torch.tensor([[2, 5, 6]])
+            torch.testing.assert_close(model(one, answer, own), model(one[:, : int(own.sum())], answer))

@@ -124,6 +124,7 @@ def test_a_state_goes_on_where_the_text_does():
         assert found.coupled
         torch.testing.assert_close(found.value(), meant)
     torch.testing.assert_close((task.carried0, task.carried1), state)
+    assert task.step(loader.batch(0))["loss"].isfinite()  # what is carried on is not what gradients look at
     task.loss(Batch(tokens=rows[:2, :4], target=rows[:2, 1:5]))
     assert not task.carried0.any()  # another size: nothing that could be carried on
     kept = task.carried0.clone()

@@ -30,6 +30,11 @@ class Moving(Augment):
 
     def __call__(self, batch: Batch, keys: Keys) -> Batch:
         x = batch["x"]
+        if "target" in batch and batch["target"].shape == x.shape:
+            raise ValueError(
+                f"{type(self).__name__} came behind what damages a picture, and would move it away from the clean one: "
+                "give what moves first"
+            )
         moved = {"x": self.apply(x, keys)}
         if "target" in batch and batch["target"].shape[1:] == x.shape[2:]:
             moved["target"] = self.labels(batch["target"][:, None], keys)[:, 0]

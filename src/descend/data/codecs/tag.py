@@ -15,16 +15,16 @@ from descend.data.codecs.text import TextCodec
 class TagCodec(TextCodec):
     """A text as the tokens of its words; the first token of each has the label. Args: as of `TextCodec`."""
 
-    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
-        """The tokens of words, and where the first of each stands; words that do not fit any more have none."""
+    def pieces(self, words: Sequence[str]) -> tuple[list[int], list[int | None]]:
+        """The tokens of words, and where the first of each stands, None for a word without one; words that do not fit
+        any more are left out."""
         numbers: list[int] = []
-        first = []
+        first: list[int | None] = []
         for word in words:
             own = self.tokens.encode(word, add_special_tokens=False).ids
             if self.length is not None and len(numbers) + len(own) > self.length:
                 break
-            if own:
-                first.append(len(numbers))
+            first.append(len(numbers) if own else None)
             numbers += own
         return numbers, first
 
@@ -37,7 +37,8 @@ class TagCodec(TextCodec):
             raise ValueError("this codec has no labels: TagCodec(…, labels=(…))")
         words = cut(str(raw["text"]) if isinstance(raw, Mapping) else str(raw))
         best = output.argmax(1).tolist()
-        return {"tags": [[word, self.labels[best[at]]] for word, at in zip(words, self.pieces(words)[1], strict=False)]}
+        found = zip(words, self.pieces(words)[1], strict=False)
+        return {"tags": [[word, self.labels[best[at]]] for word, at in found if at is not None]}
 
     def words(self, sample: Mapping[str, Tensor], output: Tensor | None = None) -> dict[str, str] | None:
         tokens, target = sample["tokens"], sample["target"]

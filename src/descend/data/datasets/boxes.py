@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from descend.data.codecs.image import size_of
 from descend.data.errors import BadData
 
 Place = Path | zipfile.Path
@@ -104,7 +105,10 @@ def coco(file: Place, pictures: Place) -> list[Boxed]:
         content = json.loads(file.read_text(encoding="utf-8"))
         names = {each["id"]: str(each["name"]) for each in content["categories"]}
         listed = {each["id"]: each for each in content["images"]}
+        sizes = {key: (int(each["width"]), int(each["height"])) for key, each in listed.items()}
+        places = {key: pictures / str(each["file_name"]) for key, each in listed.items()}
         things: dict[Any, list[tuple[str, list[float]]]] = {key: [] for key in listed}
+        odd, crowds = _Odd(), 0
         for each in content["annotations"]:
             if each["category_id"] not in names:
                 raise BadData(
@@ -114,15 +118,20 @@ def coco(file: Place, pictures: Place) -> list[Boxed]:
                 raise BadData(
                     f"{file}: annotation {each.get('id')} is of picture {each['image_id']}, which is not there"
                 )
+            if each.get("iscrowd"):
+                crowds += 1
+                continue
             left, top, width, height = (float(number) for number in each["bbox"])
             things[each["image_id"]].append((names[each["category_id"]], [left, top, left + width, top + height]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadData):
             raise
         raise BadData(f"{file} is no COCO file ({type(error).__name__}: {error}): give the annotations' JSON") from None
-    odd, found = _Odd(), []
-    for key, each in listed.items():
-        _add(found, odd, pictures / each["file_name"], int(each["width"]), int(each["height"]), things[key])
+    if crowds:
+        odd.said.append(f"{crowds} boxes around crowds were left out, as they are no single things")
+    found: list[Boxed] = []
+    for key in listed:
+        _add(found, odd, places[key], *sizes[key], things[key])
     odd.tell(file)
     return _some(found, file)
 
@@ -138,13 +147,10 @@ def yolo(pictures: Place, texts: Place, names: Iterable[str]) -> list[Boxed]:
     Raises:
         BadData: a line is none of these, or its class has no name.
     """
-    from PIL import Image
-
     names, odd, found = tuple(names), _Odd(), []
     for picture in sorted(_listed(pictures), key=lambda p: p.name):
         try:
-            with picture.open("rb") as file, Image.open(file) as opened:
-                width, height = opened.size
+            width, height = size_of(picture.read_bytes() if isinstance(picture, zipfile.Path) else picture)
         except OSError:
             odd.said.append(f"{picture} is no picture")
             continue

@@ -9,6 +9,7 @@ import torch
 
 from descend.data.codecs import BoxCodec, ImageCodec
 from descend.data.codecs.box import filled
+from descend.data.codecs.image import size_of
 from descend.data.data import Tensors
 from descend.data.datasets.boxes import Boxed, voc
 from descend.data.datasets.files import Official
@@ -54,7 +55,12 @@ def boxed(
         for picture in part:
             try:
                 place = picture.place
-                pixels.append(plain.pixels(place.read_bytes() if isinstance(place, zipfile.Path) else place))
+                raw = place.read_bytes() if isinstance(place, zipfile.Path) else place
+                values = plain.pixels(raw)
+                size, said = size_of(raw), (picture.width, picture.height)
+                if size != said:
+                    raise BadData(f"it is {size[0]}×{size[1]}, and its boxes were drawn on {said[0]}×{said[1]}")
+                pixels.append(values)
             except BadData as error:
                 odd.append(f"{picture.place.name}: {error}")
                 continue
@@ -71,6 +77,8 @@ def boxed(
         if not pixels:
             why = f": {odd[-1]}" if odd else ""
             raise BadData(f"{name}: there is no {word} picture that can be read{why}")
+        if not any(kinds) and word == "training":
+            raise BadData(f"{name}: no training picture that can be read has a box{': ' + odd[-1] if odd else ''}")
         if not any(kinds):
             odd.append(f"no {word} picture has a box")
         read.append((torch.stack(pixels), *filled(rows, kinds)))

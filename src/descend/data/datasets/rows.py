@@ -37,7 +37,7 @@ def rows(path: Path, first: str, second: str, encoding: str = "utf-8") -> Rows:
     if ".jsonl" in path.name:
         lines = [(number, line) for number, line in enumerate(read_lines(path, encoding), 1) if line.strip()]
         return [_both(path, number, line, first, second) for number, line in lines]
-    columns = read_table(path)
+    columns = read_table(path, encoding)
     for name in (first, second):
         if name not in columns:
             raise BadData(f"{path} has no column {name!r}: it has {', '.join(columns)}")

@@ -20,7 +20,7 @@ from descend.data.datasets.fashion import FILES, LABELS, read_idx
 from descend.data.errors import BadData
 from descend.data.splits import Splits
 from descend.functional import keyed
-from descend.functional.boxes import iou
+from descend.functional.boxes import area, common
 
 PHOTOS = ("astronaut.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg", "hubble_deep_field.jpg")
 OTHERS = ("coffee.png", "ihc.png")
@@ -30,7 +30,9 @@ FEWEST, MOST = 2, 6
 SMALLEST, LARGEST = 24, 56
 """Side of a thing, in pixels."""
 COVERED = 0.2
-"""A thing overlaps no other by more, as intersection over union."""
+"""A thing and any other have no more in common, as a share of the smaller one's box."""
+TRIES = 100
+"""Draws of a thing until it finds a place; a crowded scene has fewer things."""
 
 
 Scene = tuple[UInt8[np.ndarray, "height width 3"], Tensor, list[int]]
@@ -88,7 +90,9 @@ class Scenes(Data):
         draw = np.random.default_rng(keyed.mix(self.key, number))
         picture = self._behind(draw)
         boxes, kinds = torch.zeros(0, 4), []
-        for _ in range(draw.integers(FEWEST, MOST + 1)):
+        things, tries = int(draw.integers(FEWEST, MOST + 1)), 0
+        while len(kinds) < things and tries < TRIES:
+            tries += 1
             which = int(draw.integers(len(self.items)))
             light = self._scaled(self.items[which].numpy(), int(draw.integers(SMALLEST, LARGEST + 1)))
             rows, columns = light.shape
@@ -98,7 +102,7 @@ class Scenes(Data):
             )
             box = torch.tensor([[left, top, left + columns, top + rows]], dtype=torch.float32)
             colour = draw.uniform(0.4, 1, 3)
-            if len(boxes) and float(iou(box, boxes).max()) > COVERED:
+            if len(boxes) and float((common(box, boxes) / area(boxes).minimum(area(box))).max()) > COVERED:
                 continue
             boxes = torch.cat([boxes, box])
             kinds.append(int(self.labels[which]))
@@ -149,7 +153,12 @@ def scenes(train: int = 20_000, size: int = 128, key: int = 0) -> Splits:
     Args:
         train: how many training scenes.
         size: height and width, in pixels.
+
+    Raises:
+        ValueError: the largest thing would not fit.
     """
+    if size < LARGEST:
+        raise ValueError(f"scenes of {size}×{size} pixels have no room for things of {LARGEST}: give {LARGEST} or more")
     pictures, labels = read_idx(FILES["train-images"].find()), read_idx(FILES["train-labels"].find())
     test_pictures, test_labels = read_idx(FILES["t10k-images"].find()), read_idx(FILES["t10k-labels"].find())
     behind, others = ([_photo(name) for name in names] for names in (PHOTOS, OTHERS))

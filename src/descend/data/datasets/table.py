@@ -19,13 +19,16 @@ from descend.data.codecs.column import Values, to_numbers, to_text
 from descend.data.codecs.table import Columns, is_quantity, target_values
 from descend.data.data import Tensors
 from descend.data.errors import BadData
+from descend.data.reading import read_text
 from descend.data.splits import Splits, split
 
 FRACTIONS = (0.7, 0.15, 0.15)
 """Training, validation, test."""
 
 
-def table(path: str | Path, target: str, regression: bool | None = None, key: int = 0) -> Splits:
+def table(
+    path: str | Path, target: str, regression: bool | None = None, key: int = 0, encoding: str = "utf-8"
+) -> Splits:
     """A table in a file: rows split 70/15/15 by key (of each class alike), the codec fitted on the training rows.
 
     Args:
@@ -33,11 +36,12 @@ def table(path: str | Path, target: str, regression: bool | None = None, key: in
         target: the column to be predicted.
         regression: whether it is a quantity; found from the column if None.
         key: of the split.
+        encoding: of the text.
 
     Raises:
-        BadData: the file cannot be read, or holds nothing to learn from.
+        BadData: the file cannot be read, is in another encoding, or holds nothing to learn from.
     """
-    return split_table(read_table(Path(path)), target, Path(path).name, regression, key)
+    return split_table(read_table(Path(path), encoding), target, Path(path).name, regression, key)
 
 
 def split_table(columns: Columns, target: str, name: str, regression: bool | None = None, key: int = 0) -> Splits:
@@ -75,22 +79,17 @@ def take(columns: Columns, rows: Sequence[int]) -> dict[str, Values]:
     }
 
 
-def read_table(path: Path) -> dict[str, Values]:
-    """A file's columns by name; CSV fields stay text.
+def read_table(path: Path, encoding: str = "utf-8") -> dict[str, Values]:
+    """A file's columns by name; CSV fields stay text, which is in this encoding.
 
     Raises:
-        BadData: it is missing, empty, of no known kind, or a line has too many or too few fields.
+        BadData: it is missing, in another encoding, empty, of no known kind, or a line has too many or too few fields.
     """
     if not path.is_file():
         raise BadData(f"there is no file {path}")
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadData(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8, or as .parquet"
-        ) from None
+    text = read_text(path, encoding)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0]), strict=True)
     try:
         return _columns(path, lines)

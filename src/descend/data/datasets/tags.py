@@ -54,7 +54,8 @@ def tagged(
             numbers, first = codec.pieces([word for word, _ in text])
             target = [-100] * len(numbers)
             for at, (_, label) in zip(first, text, strict=False):
-                target[at] = labels.index(label)
+                if at is not None:
+                    target[at] = labels.index(label)
             texts.append(numbers)
             targets.append(target)
         data.append(Texts(texts, targets, end=None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from descend.data.datasets.files import Official, cache
 from descend.data.errors import BadData
 from descend.data.reading import read_text
 from descend.data.splits import Splits, split
-from descend.data.vocabulary import END
 
 SHAKESPEARE = Official(
     "tinyshakespeare/input.txt",
@@ -80,7 +79,8 @@ def text(
     stride: int = 1,
 ) -> Splits:
     """A text file, by its places: the beginning is learned from, what is behind it chooses the best epoch, and the end
-    is looked at once. Validation and test stretches do not overlap; all of their tokens but the first count.
+    is looked at once. Validation and test stretches do not overlap; of their tokens the first does not count, nor the
+    last few, which fill no stretch.
 
     Args:
         path: of the file.
@@ -101,8 +101,8 @@ def text(
         from descend.data.tokens import characters
 
         codec = PromptCodec(characters([pieces[0]]).to_str(), LONGEST, encoding=encoding)
-    ids = [codec.tokens.encode(piece, add_special_tokens=False).ids for piece in pieces]
-    return _splits([np.array(part, _kind(codec)) for part in ids], codec, length, stride, name or Path(path).stem)
+    rows = [_row(codec, _cut(piece)) for piece in pieces]
+    return _splits(rows, codec, length, stride, name or Path(path).stem)
 
 
 def corpus(
@@ -121,7 +121,7 @@ def corpus(
         folder: is searched with all folders in it.
         codec: reads them; byte pairs of the training files, if None.
         length: of a stretch, in tokens.
-        held: share of the files for validation, and for test.
+        held: share of the files for validation, and for test; one file each at least.
         vocabulary: how many byte pairs.
         key: of the split.
 
@@ -131,6 +131,7 @@ def corpus(
     files = sorted(Path(folder).rglob("*.txt"))
     if len(files) < 3:
         raise BadData(f"{folder} holds {len(files)} files **/*.txt: give three or more, one for each split")
+    held = max(held, 1 / len(files))
     parts = [[files[i] for i in part.tolist()] for part in split(len(files), (1 - 2 * held, held, held), key)]
     if codec is None:
         from descend.data.tokens import byte_pairs
@@ -143,7 +144,7 @@ def corpus(
 
 def mapped(files: Sequence[Path], codec: TextCodec, encoding: str = "utf-8") -> np.memmap:
     """The tokens of files, an end behind each, in one file of the cache, made where it is not there yet."""
-    digest = hashlib.sha256(codec.tokenizer.encode())
+    digest = hashlib.sha256(f"{codec.tokenizer} {codec.end} {encoding}".encode())
     for file in files:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
@@ -154,9 +155,8 @@ def mapped(files: Sequence[Path], codec: TextCodec, encoding: str = "utf-8") -> 
         with unfinished.open("wb") as out:
             for file in files:
                 for piece in _pieces(file, encoding):
-                    ids = codec.tokens.encode(piece, add_special_tokens=False).ids
-                    out.write(np.array(ids, _kind(codec)).tobytes())
-                out.write(np.array([END], _kind(codec)).tobytes())
+                    out.write(_row(codec, [piece]).tobytes())
+                out.write(np.array([codec.end], _kind(codec)).tobytes())
         unfinished.replace(path)
     return np.memmap(path, _kind(codec), "r")
 
@@ -165,11 +165,28 @@ def _pieces(file: Path, encoding: str) -> Iterator[str]:
     """Lines of a file, about a million letters together."""
     try:
         with file.open(encoding=encoding, newline="") as lines:
-            while piece := lines.readlines(1 << 20):
-                yield "".join(piece)
+            while piece := "".join(lines.readlines(1 << 20)):
+                if "\0" in piece:
+                    read_text(file, encoding)  # says at which byte
+                yield piece.removeprefix("\ufeff")
     except (UnicodeDecodeError, LookupError):
         read_text(file, encoding)  # says at which byte
         raise
+
+
+def _cut(text: str) -> Iterator[str]:
+    """A text in parts of about a million letters, each up to a line's end: as tokens, a letter takes hundreds of bytes
+    on the way."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + (1 << 20)) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
+
+
+def _row(codec: TextCodec, pieces: Iterable[str]) -> np.ndarray:
+    parts = (codec.tokens.encode(piece, add_special_tokens=False).ids for piece in pieces)
+    return np.concatenate([np.zeros(0, _kind(codec)), *(np.array(part, _kind(codec)) for part in parts)])
 
 
 def _kind(codec: TextCodec) -> type[np.unsignedinteger]:

@@ -52,7 +52,8 @@ class Texts(Data):
     Args:
         texts: their tokens.
         target: class numbers, or the answers' tokens.
-        end: the token that ends an answer; nothing is put behind if None, as where each token has an answer.
+        end: the token that ends an answer, put behind it where it is not there; none if None, as where each token has
+            an answer.
 
     Raises:
         BadData: a text has no token, or there are not as many answers as texts.
@@ -68,8 +69,7 @@ class Texts(Data):
         self.texts = [np.array(text, np.int32) for text in texts]
         classes = isinstance(target[0], int)
         self.classes = np.array(target) if classes else None
-        behind = [] if end is None else [end]
-        self.answers = None if classes else [np.array([*answer, *behind], np.int32) for answer in target]  # type: ignore[misc]
+        self.answers = None if classes else [np.array(_ended(answer, end), np.int32) for answer in target]  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -111,6 +111,10 @@ def padded(rows: Sequence[np.ndarray], by: int) -> Int[Tensor, "batch time"]:
     for place, row in enumerate(rows):
         whole[place, : len(row)] = torch.from_numpy(row)
     return whole
+
+
+def _ended(answer: Sequence[int], end: int | None) -> list[int]:
+    return list(answer) if end is None or list(answer[-1:]) == [end] else [*answer, end]
 
 
 def labelled(parts: Sequence[Rows], codec: TextCodec | None = None, length: int = 128, name: str = "texts") -> Splits:
@@ -165,7 +169,7 @@ def pairs(
         from descend.data.tokens import byte_pairs
 
         codec = TextCodec(byte_pairs((text for pair in parts[0] for text in pair), vocabulary).to_str(), length)
-    data = [Texts(_numbers(part, 0, codec, name), _numbers(part, 1, codec, name)) for part in parts]
+    data = [Texts(_numbers(part, 0, codec, name), _numbers(part, 1, codec, name), codec.end) for part in parts]
     return Splits(data[0], data[1], data[2], codec, name)
 
 

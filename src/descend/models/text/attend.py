@@ -107,9 +107,12 @@ class RecurrentTranslator(nn.Module):
         """What the decoder asks."""
         return self.reader(tokens, kept)
 
-    def first(self, memory: Float[Tensor, "batch time width"]) -> State:
-        """The decoder's state before it tells anything: a map of the mean of what was read."""
-        parts = torch.tanh(self.begin(memory.mean(1))).view(len(memory), self.cell.parts, self.layers, self.width)
+    def first(self, memory: Float[Tensor, "batch time width"], kept: Kept = None) -> State:
+        """The decoder's state before it tells anything: a map of the mean of what was read, which at padding is 0."""
+        count = memory.shape[1] if kept is None else kept.sum(1, keepdim=True)
+        parts = torch.tanh(self.begin(memory.sum(1) / count)).view(
+            len(memory), self.cell.parts, self.layers, self.width
+        )
         return tuple(part.transpose(0, 1).contiguous() for part in parts.unbind(1))
 
     def states(
@@ -126,7 +129,7 @@ class RecurrentTranslator(nn.Module):
         state: State | None = None,
     ) -> tuple[Float[Tensor, "batch told width"], State, Float[Tensor, "batch told time"]]:
         """What the head reads, the state behind the last token, and how much each token asked each that was read."""
-        told, end = self.teller(self.drop(self.reader.words(answer)), state or self.first(memory))
+        told, end = self.teller(self.drop(self.reader.words(answer)), state or self.first(memory, kept))
         scores = self.score(told, memory)
         asked = (scores if kept is None else scores.masked_fill(~kept[:, None], -torch.inf)).softmax(2)
         return self.drop(torch.tanh(self.join(torch.cat([told, asked @ memory], 2)))), end, asked

@@ -27,6 +27,7 @@ from descend.nn import (
     SinusoidalPositions,
     TransformerBlock,
 )
+from descend.nn.positions import check_room
 
 
 class GPT(nn.Module):
@@ -124,7 +125,12 @@ class GPT(nn.Module):
         return self.logits(self.states(tokens, cache))
 
     def memory(self, batch: int, room: int) -> Memory:
-        """For telling texts: so many, of so many tokens each, which what `length` says holds, too."""
+        """For telling texts: so many, of so many tokens each.
+
+        Raises:
+            ValueError: there are fewer places than that.
+        """
+        check_room(self.position, room)
         return GPTMemory(self, batch, room)
 
 

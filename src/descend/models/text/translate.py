@@ -19,6 +19,7 @@ from descend.nn import (
     SinusoidalPositions,
     TransformerBlock,
 )
+from descend.nn.positions import check_room
 
 
 class Transformer(nn.Module):
@@ -114,10 +115,20 @@ class Transformer(nn.Module):
         """Logits of the answer's next token, at every place."""
         return self.logits(self.states(answer, self.encode(tokens, kept), kept))
 
+    @property
+    def length(self) -> int | None:
+        """The most tokens that it takes; None where its positions end nowhere."""
+        return self.position.length if isinstance(self.position, LearnedPositions) else None
+
     def memory(
         self, tokens: Int[Tensor, "batch time"], kept: Kept = None, candidates: int = 1, room: int = 128
     ) -> Memory:
-        """For telling answers to these texts, so many candidates for each, of so many tokens."""
+        """For telling answers to these texts, so many candidates for each, of so many tokens.
+
+        Raises:
+            ValueError: there are fewer places than that.
+        """
+        check_room(self.position, room)
         return TransformerMemory(self, tokens, kept, candidates, room)
 
 

@@ -13,7 +13,7 @@ PROBE = 64
 class Backbone(nn.Module):
     """The maps behind some of a network's blocks, from fine to coarse. What comes behind the last is not kept.
 
-    >>> backbone = Backbone(new_head(efficientnet_lite0(), 1), (6, 12, 17))       # strides 8, 16, 32
+    >>> backbone = Backbone(new_head(efficientnet_lite0(), 1), (5, 11, 16))       # strides 8, 16, 32
 
     Args:
         network: a `ResNet`, or a `MobileNet`.

@@ -231,6 +231,10 @@ class DETR(nn.Module):
         attention_dropout: float = 0.0,
     ):
         super().__init__()
+        if isinstance(queries, DenoisingQueries) and queries.classes != classes:
+            raise ValueError(
+                f"DETR: the queries are told of {queries.classes} classes, and {classes} are to be answered"
+            )
         self.backbone = backbone
         self.classes = classes
         self.queries = queries
@@ -293,6 +297,5 @@ class DETR(nn.Module):
 
 
 def truth_of(boxes: Float[Tensor, "batch most 4"], target: Int[Tensor, "batch most"], height: int, width: int) -> Truth:
-    """From corners in pixels; a box without area is none."""
-    there = (target >= 0) & (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
-    return Truth(middles(boxes) / boxes.new_tensor([width, height, width, height]), target.where(there, -1))
+    """From corners in pixels."""
+    return Truth(middles(boxes) / boxes.new_tensor([width, height, width, height]), target)

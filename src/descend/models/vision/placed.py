@@ -11,8 +11,8 @@ from descend.models.vision.backbone import Backbone
 
 class Placed(nn.Module):
     """Every number of a backbone's last map for itself, standardised over the samples, and one linear map of all (as in
-    Deng et al. 2019, section 3.1, without its first dropout). The mean over places, which classifiers read, is the same
-    for a face whose eyes and mouth have changed places.
+    Deng et al. 2019, section 3.1, without its dropout and its last norm). The mean over places, which classifiers read,
+    is the same for a face whose eyes and mouth have changed places.
 
     >>> Placed(Backbone(efficientnet_lite0(), (9,)), data.shape, 128)
 

@@ -76,9 +76,10 @@ class Dense(Learn):
         away = (points[:, None] - middle[:, None]).abs().amax(3)
         farthest = edges.amax(3) / strides[:, None]
         fits = (edges.amin(3) > 0) & (away < self.radius * strides[:, None]) & (target >= 0)[:, None]
-        # Each map is twice as coarse as the one before, so what is too large for one is right for the next.
+        # What is too large for one map is right for the next, whose stride may be any times as large.
+        finer = torch.where(strides[:, None] > strides, strides, 0).amax(1)
         fits &= (farthest <= self.reach) | (strides == strides.max())[:, None]
-        fits &= (farthest > self.reach / 2) | (strides == strides.min())[:, None]
+        fits &= (farthest > (self.reach * finer / strides)[:, None]) | (finer == 0)[:, None]
         sizes = area(boxes)[:, None].expand_as(away).masked_fill(~fits, torch.inf)
         smallest = sizes.min(2)
         return smallest.indices.where(smallest.values.isfinite(), -1)

@@ -71,10 +71,14 @@ class Detect(Task):
         return self.model(x)
 
     def loss(self, batch: Batch) -> dict[str, Mean]:
-        x, boxes, target = batch["x"], batch["boxes"], batch["target"]
-        # What was moved out of the picture is no more there.
-        there = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
-        target = target.where(there, -1)
+        x, boxes = batch["x"], batch["boxes"]
+        target = _there(boxes, batch["target"])
+        classes = int(self.model.classes)  # type: ignore[arg-type]
+        if bool((target >= classes).any()):
+            raise ValueError(
+                f"a thing is of class {int(target.max())}, and the model knows 0 … {classes - 1}: build it for as many "
+                "classes as the data have"
+            )
         outputs = self.learn.outputs(self.model, x, boxes, target)
         return self.learn.loss(outputs, boxes, target, (x.shape[2], x.shape[3]))
 
@@ -100,7 +104,12 @@ class Detect(Task):
         )
 
     def evaluate(self, batch: Batch, metrics: MetricCollection) -> None:
-        metrics.update(self.predict(x=batch["x"]), batch["boxes"], batch["target"])
+        metrics.update(self.predict(x=batch["x"]), batch["boxes"], _there(batch["boxes"], batch["target"]))
+
+
+def _there(boxes: Float[Tensor, "batch most 4"], target: Int[Tensor, "batch most"]) -> Int[Tensor, "batch most"]:
+    """-1 also where a box has no area: what was moved out of the picture is no more there."""
+    return target.where((boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1]), -1)
 
 
 def padded(rows: list[Float[Tensor, "_ 6"]]) -> Float[Tensor, "batch most 6"]:

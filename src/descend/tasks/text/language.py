@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from descend.data import Batch
 from descend.data.vocabulary import END
 from descend.engine import Descent, Min, Task
-from descend.functional import Mean
+from descend.functional import Mean, keyed
 from descend.losses import word_cross_entropy
 from descend.models.text.recurrent import RecurrentLanguage
 from descend.optim import Optimizer
@@ -75,7 +75,8 @@ class Language(Task):
         tokens = inputs["tokens"]
         window = self.window or getattr(self.model, "length", None) or tokens.shape[1] + self.most
         texts, told = tokens.tolist(), torch.full((len(tokens), self.most), self.end, device=tokens.device)
-        done = 0
+        # Of the text itself, so that its answer is the same whatever else is asked.
+        keys, done = [keyed.mix(*text) for text in texts], 0
         with torch.no_grad():
             while done < self.most:
                 whole = tokens.shape[1] + done
@@ -83,7 +84,9 @@ class Language(Task):
                 prompts = [[*text, *own][-read:] for text, own in zip(texts, told[:, :done].tolist(), strict=True)]
                 many = min(self.most - done, max(window - read, 1))
                 memory = self.model.memory(len(tokens), read + many)  # type: ignore[operator]
-                steps = generate(memory, prompts, many, self.how, self.end, device=tokens.device, before=done)
+                steps = generate(
+                    memory, prompts, many, self.how, self.end, keys=keys, device=tokens.device, before=done
+                )
                 for place, given in enumerate(steps, done):
                     for row, token in enumerate(given):
                         told[row, place] = self.end if token is None else token
@@ -133,7 +136,9 @@ class CarriedLanguage(Language):
         if not self.training:
             return super().loss(batch)
         follows = len(batch["tokens"]) == self.rows
-        states, state = self.model.read(batch["tokens"], tuple(carried) if follows else None)  # type: ignore[operator]
+        # Their copies are what gradients look at again, when the state has gone on already.
+        before = tuple(part.clone() for part in carried) if follows else None
+        states, state = self.model.read(batch["tokens"], before)  # type: ignore[operator]
         for kept, value in zip(carried, state, strict=True):
             kept.copy_(value.detach() if follows else torch.zeros_like(kept))
         (term,) = self._loss(states, batch).terms
