@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from descend.insight import report
-from descend.insight.report import command
+from descend.insight.again import command
 from tests.insight.runs import description, folder, lines, scores
 
 VOID = {"meta"}

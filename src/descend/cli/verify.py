@@ -185,7 +185,7 @@ def _invariance(folder: Path, words: Sequence[str], prog: str) -> int:
 
 def _chosen(folder: Path) -> list[str]:
     """The words that make another run compute as this one did."""
-    from descend.insight.report import chosen
+    from descend.insight.again import chosen
 
     return chosen(description_of(folder)["compute"])
 

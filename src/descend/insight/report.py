@@ -15,12 +15,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from descend.insight.again import command, plain
 from descend.insight.charts import Curve, bar, chart, heat, shares
 from descend.insight.diagnosis import Line, confused, diagnose, interval, series
 from descend.insight.judge import beside_real
@@ -58,12 +58,13 @@ def _page(folder: Path, run: Mapping[str, Any], lines: Sequence[Line], scores: M
     name = str(recipe.get("name") or "run")
     looks = _json(folder / "looks.json")
     findings = diagnose(lines, scores, run, ended)
+    ways = ((shown, folder / "ways" / f"{name}.png") for name, shown in WAYS.items())
     sections = [
         _section("Diagnosis", f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in findings)}</ul>"),
         _section("Curves", f'<div class="charts">{_charts(lines, scores)}</div>' if lines else ""),
         _section("Scores", _scores(scores)),
-        _section("Samples over the run", _frames(folder / "samples")),
-        _section("Ways", _ways(folder / "ways")),
+        _section("Samples over the run", _figures(_frames(folder / "samples"))),
+        _section("Ways", _figures(ways)),
         _section("Judged", _judged(folder)),
         _section("Examples of the test split", _sheet(folder / "sheet.png") + _examples(looks.get("examples", []))),
         _section("Which words were asked for each word", _asked(looks.get("attention"))),
@@ -206,7 +207,7 @@ def _time(scores: Mapping[str, Any]) -> str:
 def _made(run: Mapping[str, Any], folder: Path) -> str:
     recipe, compute, data = run.get("recipe") or {}, dict(run.get("compute") or {}), run.get("data") or {}
     notes = compute.pop("notes", [])
-    arguments = {name: _plain(value) for name, value in (recipe.get("arguments") or {}).items()}
+    arguments = {name: plain(value) for name, value in (recipe.get("arguments") or {}).items()}
     splits = [f"{split} {data[split]:,}" for split in ("train", "valid", "test") if split in data]
     rows = {
         "recipe": recipe.get("source"),
@@ -228,54 +229,6 @@ def _made(run: Mapping[str, Any], folder: Path) -> str:
     )
     again = f"<p>To do it again:</p><pre>{escape(command(run))}</pre>" if recipe else ""
     return f'<div class="wide"><table class="facts">{body}</table></div>{again}'
-
-
-def command(run: Mapping[str, Any]) -> str:
-    """The line that repeats a run."""
-    recipe, compute = run["recipe"], run.get("compute") or {}
-    source = Path(str(recipe.get("source", "")))
-    words = ["descend", "train", recipe["name"] if source.parent.parts[-2:] == ("descend", "recipes") else str(source)]
-    for name, value in recipe.get("arguments", {}).items():
-        words += _words("--" + name.replace("_", "-"), _plain(value))
-    words += ["--seed", str(recipe.get("seed", 0))]
-    if run.get("steps") is not None and "steps" not in recipe.get("arguments", {}):
-        words += ["--steps", str(run["steps"])]
-    words += chosen(compute)
-    for name in ("micro", "ranks"):
-        if compute.get(name, 1) != 1:
-            words += [f"--{name}", str(compute[name])]
-    return shlex.join(words)
-
-
-def chosen(compute: Mapping[str, Any]) -> list[str]:
-    """The words that make another run compute as a run.json says. What was chosen by measuring is told, because
-    measured again it might come out otherwise."""
-    words = []
-    for name in ("device", "precision", "compile", "graph", "channels_last", "hold_memory", "products", "threads"):
-        value = compute.get(name)
-        if value is not None:
-            option = "--" + name.replace("_", "-")
-            words += [option, ("off", "on")[value] if isinstance(value, bool) else str(value)]
-    return words
-
-
-def _words(option: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [option if value else f"--no-{option[2:]}"]
-    if isinstance(value, list):
-        return [option, *map(str, value)]
-    return [option, str(value)]
-
-
-def _plain(value: Any) -> Any:
-    """An argument as run.json holds it ({"tuple": [128, 64]}, {"path": "x.csv"}) as plain values."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((kind, inner),) = value.items()
-        if kind == "tuple":
-            return [_plain(each) for each in inner]
-        if kind in ("path", "float", "function"):
-            return inner
-    return value
 
 
 def _shown(value: Any) -> str:
@@ -301,21 +254,16 @@ def _sheet(path: Path, shown: str = "examples and what was answered") -> str:
     return f'<img class="sheet" alt="{escape(shown)}" src="data:image/png;base64,{content}">'
 
 
-def _frames(folder: Path) -> str:
+def _figures(found: Iterable[tuple[str, Path]]) -> str:
+    """Pictures that are there, each with what it shows."""
+    drawn = [(escape(shown), _sheet(path, shown)) for shown, path in found]
+    return "".join(f"<figure><figcaption>{shown}</figcaption>{sheet}</figure>" for shown, sheet in drawn if sheet)
+
+
+def _frames(folder: Path) -> list[tuple[str, Path]]:
     """The same samples as they were after so many steps, from the first to the last."""
-    frames = [(int(path.stem), path) for path in folder.glob("[0-9]*.png") if path.stem.isdecimal()]
-    return "".join(
-        f"<figure><figcaption>step {step:,}</figcaption>{_sheet(path, f'samples after step {step:,}')}</figure>"
-        for step, path in sorted(frames)
-    )
-
-
-def _ways(folder: Path) -> str:
-    return "".join(
-        f"<figure><figcaption>{escape(shown)}</figcaption>{_sheet(folder / f'{name}.png', shown)}</figure>"
-        for name, shown in WAYS.items()
-        if (folder / f"{name}.png").is_file()
-    )
+    frames = sorted((int(path.stem), path) for path in folder.glob("[0-9]*.png") if path.stem.isdecimal())
+    return [(f"step {step:,}", path) for step, path in frames]
 
 
 def _judged(folder: Path) -> str:
