@@ -27,7 +27,8 @@ def test_frechet_of_normals_that_share_their_axes():
     m, n = torch.tensor([1.0, 2.0, 3.0]).double(), torch.tensor([1.0, 0.0, 3.5]).double()
     turn = torch.linalg.qr(cloud(3, 3, 0, torch.float64)).Q
     found = frechet_of_normals(turn @ m, turn @ c.diag() @ turn.T, turn @ n, turn @ d.diag() @ turn.T)
-    assert found.item() == pytest.approx(4.25 + (1 + 1 + 25), rel=1e-9)
+    # The root of an eigenvalue that is 0 is as large as that of its rounding.
+    assert found.item() == pytest.approx(4.25 + (1 + 1 + 25), abs=3e-6)
 
 
 @pytest.mark.parametrize(("n", "m"), [(200, 300), (6, 300), (5, 7)])

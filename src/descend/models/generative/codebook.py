@@ -51,11 +51,12 @@ class Codebook(nn.Module):
         self.register_buffer("total", torch.zeros(entries, width))
 
     def codes(self, x: Float[Tensor, "batch width *places"]) -> Int[Tensor, "batch *places"]:
-        """The number of the nearest entry, place by place; in float32, whatever the networks compute in."""
+        """The number of the nearest entry, place by place; in float32 at least, whatever the networks compute in."""
+        wide = torch.promote_types(torch.promote_types(x.dtype, self.entry.dtype), torch.float32)
         with torch.autocast(x.device.type, enabled=False):
-            rows = x.movedim(1, -1).float()
+            rows, entry = x.movedim(1, -1).to(wide), self.entry.to(wide)
             # ‖x‖² is the same for all entries.
-            return (self.entry.square().sum(1) - 2 * (rows @ self.entry.mT)).argmin(-1)
+            return (entry.square().sum(1) - 2 * (rows @ entry.mT)).argmin(-1)
 
     def vectors(self, codes: Int[Tensor, "batch *places"]) -> Float[Tensor, "batch width *places"]:
         """The entries of these numbers."""
