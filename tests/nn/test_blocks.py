@@ -165,6 +165,7 @@ def _compiled(name, backend, certain=False):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.traced])
 def test_it_is_compiled_as_one_graph(name):
     """Traced, forward and backward, and run as traced; without the C++ compiler, so quickly."""

@@ -29,6 +29,7 @@ def test_classes_are_asked_for_by_name():
         PictureCodec(8, 6, 1).number("a")
 
 
+@pytest.mark.slow
 def test_binary_pictures_are_drawn_once_by_key(real_data):
     grey, first, again = (datasets.fashion_pictures(*args).test for args in ((), (True,), (True,)))
     assert torch.equal(first.tensors["x"], again.tensors["x"])

@@ -161,6 +161,7 @@ def test_pictures_whose_boxes_are_all_cut_away_are_refused(tmp_path, parts):
         datasets.boxed((aside, parts[1], parts[2]), 20, 20)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("DESCEND_DATA"), reason="needs real data")
 def test_real_blood():
     data = datasets.bccd(120, 160)

@@ -118,6 +118,7 @@ def test_stories_are_read_from_their_end():
         codec.encode("a b c")
 
 
+@pytest.mark.slow
 def test_real_texts(real_data):
     data = datasets.sst2()
     assert [len(part) for part in (data.train, data.valid, data.test)] == [6920, 872, 1821]

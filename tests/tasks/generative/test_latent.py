@@ -65,6 +65,7 @@ def test_the_autoencoder_stays_and_its_codes_are_spread(learned, tmp_path):
     assert task.vary(blobs(2), 0.4).shape == (2, *SHAPE)
 
 
+@pytest.mark.slow
 def test_a_frozen_autoencoder_has_no_rate_and_is_no_hindrance(learned):
     """Ways are tried before the first step, and the validation loss is watched."""
     torch.manual_seed(0)

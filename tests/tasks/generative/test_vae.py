@@ -200,6 +200,7 @@ def test_an_interpolation_goes_from_one_to_the_other(learned):
     torch.testing.assert_close(path[2:3], middle)
 
 
+@pytest.mark.slow
 def test_a_weight_above_one_makes_codes_cheaper():
     plain, heavy = made(), made(beta=8.0)
     for task in (plain, heavy):

@@ -127,6 +127,7 @@ TRANSLATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSLATORS)
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_beams_as_wide_as_everything_find_the_best(name, penalty):
