@@ -77,7 +77,8 @@ class Dense(Learn):
         farthest = edges.amax(3) / strides[:, None]
         fits = (edges.amin(3) > 0) & (away < self.radius * strides[:, None]) & (target >= 0)[:, None]
         # What is too large for one map is right for the next, whose stride may be any times as large.
-        finer = torch.where(strides[:, None] > strides, strides, 0).amax(1)
+        levels = strides.unique()
+        finer = torch.cat([levels.new_zeros(1), levels[:-1]])[torch.searchsorted(levels, strides)]
         fits &= (farthest <= self.reach) | (strides == strides.max())[:, None]
         fits &= (farthest > (self.reach * finer / strides)[:, None]) | (finer == 0)[:, None]
         sizes = area(boxes)[:, None].expand_as(away).masked_fill(~fits, torch.inf)
