@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 import pytest
 
 from descend.insight import report
-from descend.insight.again import command
 from tests.insight.runs import description, folder, lines, scores
 
 VOID = {"meta"}
@@ -132,9 +131,3 @@ def test_many_classes_are_summed_up(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no run\.json"):
         report(tmp_path)
-
-
-def test_a_page_of_ones_own_is_repeated_by_its_file():
-    run = description()
-    run["recipe"]["source"] = "/home/me/mine.py"
-    assert command(run).startswith("descend train /home/me/mine.py --hidden")

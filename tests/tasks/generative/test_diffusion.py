@@ -343,6 +343,7 @@ def test_a_share_is_learned_without_its_class():
         (lambda task: Way(steps=0), "0 solver steps"),
         (lambda task: DDIM(eta=2.0), "eta is 2.0"),
         (lambda task: Heun(straight=-1.0), "straight is -1.0"),
+        (lambda task: small(schedule=StraightSchedule()).sample(1, way=Way(Heun(0.0), 5)), "begins without any signal"),
         (lambda task: small(objective=Epsilon(), schedule=StraightSchedule()), "signal of 0.*take Velocity"),
         (
             lambda task: small(silent=0.0).sample(1, asked=Batch(target=torch.tensor([0])), way=Way(guidance=2.0)),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from descend.data import Batch
 from descend.engine import Descent, Min, Task
@@ -24,11 +23,10 @@ from descend.losses import mse
 from descend.models import Decoder
 from descend.models.generative import check_shape
 from descend.optim import Optimizer
+from descend.tasks.generative.generative import Pictures, normed_by_batch
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
-
-Pictures = Float[Tensor, "batch channels height width"]
 
 
 class Autoencode(Task):
@@ -112,10 +110,9 @@ def check_pictures(task: Task, x: Pictures, decoder: Decoder) -> None:
             a code's numbers vary over the batch.
     """
     check_shape(x, decoder.shape)
-    if len(x) == 1 and task.training:
-        for name, module in task.named_modules():
-            if isinstance(module, _BatchNorm) and module.training:
-                raise ValueError(
-                    f"a batch of one picture has no statistics, which {name}, a {type(module).__name__}, normalises "
-                    "by: learn from batches of 2 or more, or take LayerNorm() or GroupNorm()"
-                )
+    norm = normed_by_batch(task) if len(x) == 1 and task.training else None
+    if norm is not None:
+        raise ValueError(
+            f"a batch of one picture has no statistics, which {norm[0]}, a {norm[1]}, normalises by: learn from "
+            "batches of 2 or more, or take LayerNorm() or GroupNorm()"
+        )

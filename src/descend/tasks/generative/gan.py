@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from descend.data import Batch
 from descend.engine import Descent, Metrics, Min
 from descend.functional import Mean, keyed
 from descend.optim import Optimizer
 from descend.tasks.generative.games import Game, NonSaturating, Penalty
-from descend.tasks.generative.generative import FromNoise, arc, asked_for, evaluating, numbers, repeated
+from descend.tasks.generative.generative import (
+    FromNoise,
+    arc,
+    asked_for,
+    evaluating,
+    normed_by_batch,
+    numbers,
+    repeated,
+)
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -203,14 +210,11 @@ class GAN(FromNoise):
             raise ValueError(f"a batch of {size} cannot be shared among {self.rounds} rounds of the critic: give more")
         if min(map(len, parts)) > 1:
             return
-        for part in ("generator", "critic"):
-            for name, module in getattr(self, part).named_modules():
-                if isinstance(module, _BatchNorm) and module.training:
-                    raise ValueError(
-                        f"a batch of {size} leaves one sample to a round, and {part}.{name} is a "
-                        f"{type(module).__name__}, whose statistics need two: give a larger batch, one that leaves no "
-                        "single sample at an epoch's end"
-                    )
+        if norm := normed_by_batch(self):
+            raise ValueError(
+                f"a batch of {size} leaves one sample to a round, and {norm[0]} is a {norm[1]}, whose statistics need "
+                "two: give a larger batch, one that leaves no single sample at an epoch's end"
+            )
 
 
 def _mean(values: Tensor) -> Mean:

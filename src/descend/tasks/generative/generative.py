@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from descend.data import Batch, Data
 from descend.engine import Task
@@ -69,6 +70,14 @@ def evaluating(task: Task) -> Iterator[None]:
             yield
     finally:
         task.train(training)
+
+
+def normed_by_batch(module: nn.Module) -> tuple[str, str] | None:
+    """Name and kind of a norm in it whose statistics are now those of the batch, which one sample alone has not."""
+    for name, part in module.named_modules():
+        if isinstance(part, _BatchNorm) and part.training:
+            return name, type(part).__name__
+    return None
 
 
 def numbers(count: int, shape: tuple[int, ...], seed: int, device: torch.device | str = "cpu") -> Tensor:

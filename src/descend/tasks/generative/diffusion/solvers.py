@@ -75,7 +75,7 @@ class Heun(Solver):
     With y = x/(s + c·n) over τ = n/(s + c·n), the direction is ε - c·x₀: for c = 0 the way of Karras et al., for c = 1
     that of flow matching, which also starts where there is no signal at all.
 
-    Args: straight: c, above 0, up to 1; near 0 for schedules alone that keep some signal.
+    Args: straight: c, 0 … 1; 0 only for schedules that keep some signal to the end.
     """
 
     straight: float = 1.0
@@ -85,6 +85,8 @@ class Heun(Solver):
             raise ValueError(f"Heun: straight is {self.straight}: give 0 … 1")
 
     def steps(self, thought: Thought, x: Tensor, path: Path, draw: Draw) -> Iterator[Tensor]:
+        if not self.straight and not path.signal[0]:
+            raise ValueError("Heun: straight is 0, and the way begins without any signal: give above 0")
         for i in range(len(path.places)):
             signal, noise, next_signal, next_noise = _both(path, i)
             before, behind = signal + self.straight * noise, next_signal + self.straight * next_noise
