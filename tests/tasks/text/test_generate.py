@@ -137,29 +137,48 @@ def test_beams_as_wide_as_everything_find_the_best(name, penalty):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-        tokens, end, most = torch.tensor([[5, 6, 7, 8], [9, 4, 0, 0]]), 3, 3
+        tokens, end, most = torch.tensor([[5, 6, 7, 8], [9, 4, 0, 0]]), 3, torch.tensor([3, 3])
         kept = tokens > 0
         found = beams(model.memory(tokens, kept, WORDS**2, 8), torch.tensor([2, 2]), most, WORDS**2, end, penalty)
         for row in range(2):
             one, own = tokens[row : row + 1], kept[row : row + 1]
             best, answer = -math.inf, None
-            first = model(one, torch.tensor([[2]]), own)[0, -1].log_softmax(0)
-            candidates = [([], float(first[end]))]
+            begin = model(one, torch.tensor([[2]]), own)[0, -1].log_softmax(0)
+            candidates = [([], float(begin[end]))]
             for a in range(WORDS):
                 second = model(one, torch.tensor([[2, a]]), own)[0, -1].log_softmax(0)
                 if a != end:
-                    candidates.append(([a], float(first[a] + second[end])))
+                    candidates.append(([a], float(begin[a] + second[end])))
                 for b in range(WORDS):
                     third = model(one, torch.tensor([[2, a, b]]), own)[0, -1].log_softmax(0)
                     if end not in (a, b):
-                        candidates.append(([a, b], float(first[a] + second[b] + third[end])))
+                        candidates.append(([a, b], float(begin[a] + second[b] + third[end])))
             for text, score in candidates:
                 measured = score / ((5 + len(text) + 1) / 6) ** penalty
                 if measured > best:
                     best, answer = measured, text
             assert found[row] == answer
-            alone = beams(model.memory(one[:, : int(own.sum())], None, 5, 8), torch.tensor([2]), most, 5, end, penalty)
-            padded = beams(model.memory(one, own, 5, 8), torch.tensor([2]), most, 5, end, penalty)
+            first, limit = torch.tensor([2]), most[:1]
+            alone = beams(model.memory(one[:, : int(own.sum())], None, 5, 8), first, limit, 5, end, penalty)
+            padded = beams(model.memory(one, own, 5, 8), first, limit, 5, end, penalty)
             assert alone == padded
             answer = torch.tensor([[2, 5, 6]])
             torch.testing.assert_close(model(one, answer, own), model(one[:, : int(own.sum())], answer))
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_how_long_an_answer_may_be_does_not_hang_on_the_others(name):
+    """An end that is never likely: each answer stops at its own limit, and is what it is alone."""
+    keyed.reseed(1)
+    model = TRANSLATORS[name]().eval()
+    tokens, most = torch.tensor([[5, 6, 7, 8], [9, 4, 1, 2], [4, 4, 1, 2]]), torch.tensor([6, 2, 4])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+        model.logits.bias = torch.nn.Parameter(torch.zeros(WORDS).index_fill(0, torch.tensor(3), -50.0))
+        together = beams(model.memory(tokens, None, 3, 6), torch.full((3,), 2), most, 3, 3)
+        alone = [
+            beams(model.memory(tokens[[row]], None, 3, 6), torch.tensor([2]), most[[row]], 3, 3)[0] for row in range(3)
+        ]
+    assert [len(text) for text in together] == most.tolist()
+    assert together == alone

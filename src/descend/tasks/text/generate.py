@@ -157,7 +157,7 @@ def generate(
 def beams(
     memory: Memory,
     first: Int[Tensor, "batch"],
-    most: int,
+    most: Int[Tensor, "batch"],
     width: int,
     end: int,
     penalty: float = 0.6,
@@ -168,7 +168,7 @@ def beams(
     Args:
         memory: fresh, of batch · width rows, each text's behind one another.
         first: the token that begins each text.
-        most: tokens that are told at most.
+        most: tokens that are told at most, of each text, so that none hangs on what it is told together with.
         end: the token that ends a text; it is not given.
         penalty: 0 compares sums, 1 nearly means.
     """
@@ -179,7 +179,8 @@ def beams(
     scores[:, 0] = 0
     told = torch.zeros(batch, width, 0, dtype=torch.int64, device=first.device)
     ended: list[tuple[float, list[int]]] = [(-torch.inf, [])] * batch
-    for step in range(1, most + 1):
+    limits: list[int] = most.tolist()
+    for step in range(1, max(limits) + 1):
         chances = memory.tell(tokens[:, None]).float().log_softmax(1).view(batch, width, -1)
         vocabulary = chances.shape[2]
         found = (scores[:, :, None] + chances).flatten(1).topk(2 * width)
@@ -187,15 +188,21 @@ def beams(
         measure = ((5 + step) / 6) ** penalty
         for row, place in (token[:, :width] == end).nonzero().tolist():  # an end counts if it is among the best
             score = float(found.values[row, place]) / measure
-            if score > ended[row][0]:
+            if step <= limits[row] and score > ended[row][0]:
                 ended[row] = (score, told[row, int(before[row, place])].tolist())
         going = found.values.masked_fill(token == end, -torch.inf).topk(width)
         scores, chosen = going.values, going.indices
         before, token = before.gather(1, chosen), token.gather(1, chosen)
         told = torch.cat([told[rows[:, None], before], token[:, :, None]], 2)
+        for row, limit in enumerate(limits):  # none that ended: the best so far, as it stands
+            if step == limit and ended[row][0] == -torch.inf:
+                ended[row] = (torch.inf, told[row, 0].tolist())
         best = scores[:, 0] / ((5 + most) / 6) ** penalty  # what is to come can only cost
-        if all(open_ <= score for open_, (score, _) in zip(best.tolist(), ended, strict=True)):
+        if all(
+            step >= limit or open_ <= score
+            for limit, open_, (score, _) in zip(limits, best.tolist(), ended, strict=True)
+        ):
             break
         memory.choose((rows[:, None] * width + before).flatten())
         tokens = token.flatten()
-    return [text if score > -torch.inf else told[row, 0].tolist() for row, (score, text) in enumerate(ended)]
+    return [text for _, text in ended]

@@ -95,9 +95,9 @@ class Translate(Task):
             for rows in torch.arange(len(tokens), device=tokens.device).split(TOGETHER):
                 first = torch.full((len(rows),), self.begin, device=tokens.device)
                 own = None if kept is None else kept[rows]
-                read = tokens.shape[1] if own is None else int(own.sum(1).max())
-                most = min(self.most, 2 * read + 10, getattr(self.model, "length", None) or self.most)
-                memory = self.model.memory(tokens[rows], own, self.beams, most)  # type: ignore[operator]
+                read = torch.full_like(rows, tokens.shape[1]) if own is None else own.sum(1)
+                most = (2 * read + 10).clamp(max=min(self.most, getattr(self.model, "length", None) or self.most))
+                memory = self.model.memory(tokens[rows], own, self.beams, int(most.max()))  # type: ignore[operator]
                 found = beams(memory, first, most, self.beams, self.codec.end, self.penalty)
                 for row, answer in zip(rows.tolist(), found, strict=True):
                     told[row, : len(answer)] = torch.tensor(answer, dtype=told.dtype, device=told.device)
