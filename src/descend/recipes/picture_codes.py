@@ -29,7 +29,8 @@ def picture_codes(
     descend train picture_codes --data pictures/       # as of match
 
     The weight of the KL is small: the maps are to hold all that is seen, and only to be as large as noise is. Scores
-    are of held-out pictures; psnr is that of the pictures made again.
+    are of held-out pictures; psnr is that of the pictures made again. What the run makes of noise is noise: which maps
+    are pictures is what `text_to_picture` learns.
     """
     splits = datasets.captioned(data, size)
     shape = (3, size, size)
