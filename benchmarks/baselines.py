@@ -78,8 +78,8 @@ def pictures() -> None:
 
 
 def probe(run: Path) -> None:
-    """Accuracy of a linear model of an autoencoder's codes, and of the pixels: learned from 8,000 pictures, how strongly it
-    is held small chosen by 2,000 more."""
+    """Accuracy of a linear model of an autoencoder's codes, and of the pixels: learned from 8,000 pictures, and held
+    small as much as is best for 2,000 more."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
