@@ -9,6 +9,7 @@ from descend.cli.wrong import Wrong
 from descend.engine import STEP
 
 
+@pytest.mark.slow
 def test_the_machine_alone(capsys):
     assert bench([]) == 0
     shown = capsys.readouterr().out

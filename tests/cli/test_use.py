@@ -18,6 +18,7 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_scores_of_the_run(run, capsys):
     scores = json.loads((run / "scores.json").read_text())
     for split in ("test", "valid"):
@@ -68,6 +69,7 @@ def test_wrong_words(run, words, code, message, capsys, tmp_path):
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_predict_answers_every_row_of_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [f"{i % 7},{'ab'[i % 2]},{'yes' if i % 2 else 'no'}" for i in range(300)]

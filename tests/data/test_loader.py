@@ -99,6 +99,7 @@ def test_what_cannot_be_asked():
         Loader(numbers(3), 1).batch(0, 2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same_batches(workers):
     def noise(batch, keys):
@@ -262,6 +263,7 @@ def test_a_batch_that_cannot_be_sent_says_so():
     loader.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_may_be_asked_for_in_any_order(workers):
     files = Files(range(23), read)
@@ -283,6 +285,7 @@ def test_close_leaves_no_process():
     _gone(multiprocessing.active_children)
 
 
+@pytest.mark.slow
 def test_workers_end_when_the_training_is_killed(tmp_path):
     page = tmp_path / "page.py"
     page.write_text(

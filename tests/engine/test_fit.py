@@ -216,6 +216,7 @@ def test_lines_when_piped(capsys):
     assert "\x1b" not in "".join(shown)
 
 
+@pytest.mark.slow
 def test_compile_without_a_compiler_says_so_and_the_state_is_untouched(tmp_path):
     import torch._inductor.config as inductor
 

@@ -10,6 +10,7 @@ from descend.engine.limits import Limits, measure
 from descend.recipes.digits import digits
 
 
+@pytest.mark.slow
 def test_limits_are_rates_of_this_machine():
     found = measure()
     # Any machine that runs the tests multiplies faster than 1 GFLOP/s, and none reaches 1 EFLOP/s.

@@ -58,6 +58,7 @@ def test_a_faster_way_that_gives_the_same_is_kept():
     assert note.startswith("precision bfloat16: kept (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.5, 0.0, float("nan")])
 def test_a_faster_way_that_gives_something_else_is_refused(factor):
     compute, (note,) = chosen(Net(factor=factor), OPEN)
@@ -100,6 +101,7 @@ def test_a_right_loss_with_a_wrong_gradient_is_refused():
     assert note == "precision bfloat16: refused (the gradient of map.weight differs by 5.0e-01 of its size)"
 
 
+@pytest.mark.slow
 def test_a_slower_way_is_left():
     compute, (note,) = chosen(Net(slow=0.001, quick=0.008), OPEN)
     assert compute.precision == "float32"
@@ -116,6 +118,7 @@ def test_what_was_told_is_not_tried():
     assert chosen(Net(), told) == (told, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cost", "words"), [(0.0, "kept ("), (4.0, " s and took 4 s)")])
 def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
     model = Net()
@@ -285,6 +288,7 @@ def way(**changes):
     return [each for each in policy.WAYS if each.changes == changes][-1]
 
 
+@pytest.mark.slow
 def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(monkeypatch):
     task, plain = Line(network(), SGD(0.1)), Compute("cpu").settled()
     graph, networks, again = way(graph=True), way(compile=True), way(precision="bfloat16")

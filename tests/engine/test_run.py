@@ -17,6 +17,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"seed": 1}
 
 
+@pytest.mark.slow
 def test_two_processes_in_one_folder_are_refused(tmp_path):
     program = "import sys\nfrom pathlib import Path\nfrom descend.engine import Run\nRun.open(Path(sys.argv[1]))"
     with Run.create(tmp_path, {"seed": 1}):

@@ -90,6 +90,7 @@ def test_a_paradigm_takes_less_than_sixty_lines_and_no_part_of_the_engine(name):
     assert all(room.count(".") == 1 for room in rooms), "a page uses what packages export, nothing inside them"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_a_cheap_paradigm_reaches_its_score(name, tmp_path):
     assert reached(name, PARADIGMS[name].page.page, 0, tmp_path / "run") >= PARADIGMS[name].least

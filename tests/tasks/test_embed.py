@@ -32,6 +32,7 @@ def crowd(first, people, each=8):
     return Tensors(x=noise @ mixed, target=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["arcface", "triplets"])
 def test_people_never_seen_are_told_apart(way):
     learned, unseen = crowd(0, LEARNED), crowd(LEARNED, UNSEEN)

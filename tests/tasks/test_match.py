@@ -85,6 +85,7 @@ def test_who_says_the_same_of_all_finds_nothing_and_equal_captions_are_one():
     assert metric.compute() == 1
 
 
+@pytest.mark.slow
 def test_a_picture_finds_its_caption_and_the_encoder_stays(tmp_path):
     """Captions that were never seen, of words that were; the encoder reads them itself."""
     task = made(encoder())

@@ -30,6 +30,7 @@ def asked(damage, **how):
     return Tensors(**damage(Batch(x=stripes(16, **how)), keyed.hashed(torch.arange(16), 99)).tensors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "network", "better"),
     [
@@ -135,6 +136,7 @@ def test_the_relativistic_losses():
     assert task.critic_loss(batch).coupled
 
 
+@pytest.mark.slow
 def test_the_adversarial_form_learns_and_is_never_split():
     keyed.reseed(0)
     task, test = adversarial(), asked(Downscale(2), channels=3)

@@ -56,6 +56,7 @@ def test_a_label_in_a_file_that_no_class_has_is_named(label, weights):
         task.evaluate(batch, task.metrics())
 
 
+@pytest.mark.slow
 def test_regress_speaks_the_targets_own_units():
     x, y = _numbers()
     mean, std = tuple(y.mean(0).tolist()), tuple(y.std(0).tolist())
@@ -108,6 +109,7 @@ def blobs(n=48, size=16):
     return Tensors(x=x + target[:, None], target=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_segment_finds_places(outputs):
     data = blobs()
@@ -139,6 +141,7 @@ def test_a_weight_below_zero_is_refused():
         Segment(UNet(1, 2, (4, 8)), AdamW(1e-2), dice=-1)
 
 
+@pytest.mark.slow
 def test_classify_learns_from_shares():
     x = torch.eye(3)
     shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.2, 0.2, 0.6]])

@@ -63,6 +63,7 @@ def clothes(request):
     return datasets.fashion_mnist()
 
 
+@pytest.mark.slow
 def test_fashion_mnist(clothes):
     assert clothes.shape == (1, 28, 28)
     assert clothes.classes == 10

@@ -132,6 +132,7 @@ def test_real_photos_of_a_folder(real_data, tmp_path):
     assert {tuple(sorted(p.shape[1:])) for p in data.test.pictures.values()} == {(321, 481)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [datasets.BSD68, datasets.SET5, datasets.SET12], ids=lambda one: one.folder)
 def test_no_test_photo_is_learned_from(test, real_data):
     """A photo shows the same if its thumbnail, or a quarter's, is found in the other."""

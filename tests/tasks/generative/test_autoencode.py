@@ -28,6 +28,7 @@ def plain(width=6, **how):
     return Autoencode(MLP(64, 32, out=width), MLPDecoder(width, 32, shape=SHAPE), AdamW(5e-3), **how)
 
 
+@pytest.mark.slow
 def test_a_linear_one_finds_the_principal_components():
     """Its error is that of as many components (Baldi and Hornik 1989)."""
     keyed.reseed(0)

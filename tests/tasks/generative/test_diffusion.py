@@ -172,6 +172,7 @@ def way_back(solver, schedule, count, start, draw=torch.empty):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule(), StraightSchedule()])
 def test_all_solvers_end_at_one_place(schedule):
     start = torch.randn(500, 2, generator=keyed.generator(2), dtype=torch.float64)

@@ -350,6 +350,7 @@ def test_how_filters_lie_is_asked_without_moving_spectral_norm():
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
 
+@pytest.mark.slow
 def test_plain_gradient_descent_will_do_and_data_come_from_datasets(real_data):
     """Real pictures, unconditional, by any two networks."""
     data = datasets.fashion_pictures()

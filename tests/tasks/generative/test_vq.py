@@ -38,6 +38,7 @@ def learned():
     return task, before
 
 
+@pytest.mark.slow
 def test_it_learns(learned):
     task, before = learned
     found = evaluate(task, Tensors(x=blobs(100, 4)), batch=30).scores
