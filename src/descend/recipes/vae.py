@@ -15,8 +15,8 @@ def vae(
 ) -> Experiment:
     """Make pictures of clothes of a few normal numbers, and learn which numbers a picture is made of.
 
-    descend train vae
-    descend train vae --width 4
+    descend train vae                          # at least -236.9 nats in 3 min, on one core
+    descend train vae --width 4                # -242.0
     descend train vae --beta 4
     descend train vae --width 32 --hidden 2048 2048 --epochs 200        # for a GPU
 

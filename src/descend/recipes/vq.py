@@ -23,8 +23,8 @@ def vq(
 ) -> Experiment:
     """Bring pictures of clothes to 7×7 codes out of a book, and learn which codes there are, to make new pictures.
 
-    descend train vq
-    descend train vq --width 2
+    descend train vq                           # at least -271 nats in 6 min, on one core
+    descend train vq --width 2                 # -281
     descend train vq --entries 256 --width 8 --widths 64 128 --prior 256 --epochs 40      # for a GPU
 
     The score is a bound of log p(x) in nats a picture, whose pixels were drawn as 0 or 1 once. ``prior`` is the width
