@@ -127,6 +127,7 @@ def test_a_slow_worker_changes_nothing():
     late.close()
 
 
+@pytest.mark.slow
 def test_workers_read_ahead_a_bounded_number_of_batches(tmp_path):
     def noted(item):
         (tmp_path / str(item)).touch()

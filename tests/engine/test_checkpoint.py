@@ -162,6 +162,7 @@ def test_an_unfinished_folder_is_not_seen(saved):
     assert Checkpoints(saved.parent).steps() == [3]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_previous_one(tmp_path):
     program = textwrap.dedent("""
         import resource, signal, sys, torch

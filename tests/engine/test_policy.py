@@ -52,6 +52,7 @@ def chosen(model, asked, steps=100_000, optimizer=None):
     return compute, notes
 
 
+@pytest.mark.slow
 def test_a_faster_way_that_gives_the_same_is_kept():
     compute, (note,) = chosen(Net(), OPEN)
     assert compute == replace(OPEN, precision="bfloat16")
@@ -139,6 +140,7 @@ def test_compilation_is_kept_where_it_pays(monkeypatch, cost, words):
     assert compute.compile == (cost == 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("each", "tried"), [(1e9, False), (0.0, True)])
 def test_compilation_waits_for_a_rest_that_is_long_for_so_many_tensors(monkeypatch, each, tried):
     compiled = []

@@ -78,6 +78,7 @@ def test_examples_of_unlike_shapes_go_through_one_by_one():
     assert predictor.task.seen == [(1, 3), (1, 1), (1, 2), (2, 2), (1, 2)]
 
 
+@pytest.mark.slow
 def test_it_loads_in_a_fresh_process(tmp_path):
     task = _task().eval()
     folder = Predictor(task).save(tmp_path / "model")

@@ -35,6 +35,7 @@ def by() -> Predictor:
     return judging()
 
 
+@pytest.mark.slow
 def test_real_pictures_score_as_real_ones(data, unseen, by):
     found = judge(Predictor(Shown(unseen["x"], unseen["target"])), by, data, COUNT)
     assert found["judge_accuracy"] > 0.9

@@ -79,6 +79,7 @@ def test_precision_recall_density_and_coverage_by_hand():
     assert coverage.item() == pytest.approx(3 / 4)  # the nearest to 10 is 8.5 away
 
 
+@pytest.mark.slow
 def test_they_are_counted_as_in_the_papers():
     """All pairs, one by one."""
     real, made, k = cloud(40, 3, 8), 0.8 * cloud(30, 3, 9) + 0.4, 4

@@ -80,6 +80,7 @@ def test_regress_takes_targets_without_an_axis():
     assert flat == evaluate(task, Tensors(x=x, target=y[:, :1])).scores
 
 
+@pytest.mark.slow
 def test_quantiles_cover_what_they_say():
     x = torch.randn(2000, 1, generator=keyed.generator(5))
     y = x[:, 0] + 2 * torch.randn(2000, generator=keyed.generator(6))

@@ -172,6 +172,7 @@ def test_real_blood():
     assert (target == 1).sum() > 10 * (target == 2).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("DESCEND_DATA"), reason="needs real data")
 def test_real_scenes():
     pytest.importorskip("skimage", exc_type=ModuleNotFoundError)

@@ -49,6 +49,7 @@ def test_held_out_captions_are_new_and_their_words_are_not(real_data):
     assert not torch.equal(held, _held_out(captions, [str(row) for row in range(len(captions))], 1))
 
 
+@pytest.mark.slow
 def test_emoji_are_on_white_and_whole(real_data):
     splits = datasets.emoji()
     assert (len(splits.train), splits.valid, len(splits.test)) == (1247, None, 139)

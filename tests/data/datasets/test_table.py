@@ -174,6 +174,7 @@ def test_other_encodings_are_named(tmp_path, text):
     assert list(read_table(path, text)) == ["größe", "b"]
 
 
+@pytest.mark.slow
 def test_the_generated_table(tmp_path):
     a, b, c = (tmp_path / f"{name}.csv" for name in "abc")
     for path, seed in ((a, 0), (b, 0), (c, 1)):

@@ -42,6 +42,7 @@ def test_a_linear_one_finds_the_principal_components():
     assert found == pytest.approx(least.item(), rel=0.02)
 
 
+@pytest.mark.slow
 def test_convolutions_learn_and_are_scored_by_hand():
     keyed.reseed(0)
     task = Autoencode(ConvEncoder(SHAPE, 6, (8, 16)), ConvDecoder(6, SHAPE, (8, 16)), AdamW(5e-3))
@@ -69,6 +70,7 @@ def test_it_is_taught_against_a_target_that_is_a_picture_and_else_against_what_i
     torch.testing.assert_close(plain(criterion=mae).loss(Batch(x=x)).value(), (plain()(x) - x).abs().mean())
 
 
+@pytest.mark.slow
 def test_noise_is_taken_out():
     keyed.reseed(0)
     task, noise = plain(), Noise(50)
@@ -78,6 +80,7 @@ def test_noise_is_taken_out():
     assert error < 0.4 * (test["x"] - test["target"]).square().mean()
 
 
+@pytest.mark.slow
 def test_sparsity_is_the_mean_absolute_number_and_makes_codes_sparse():
     x, near = waves(), {}
     losses = plain(sparsity=0.3).loss(Batch(x=x))

@@ -34,6 +34,7 @@ def made(kinds=3):
     return Novelty(tuple(MLPDecoder(64, 32, shape=(1, 8, 8)) for _ in range(kinds)), AdamW(1e-2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normal", [None, 1])
 def test_it_tells_what_is_odd_and_travels(normal, tmp_path):
     splits = datasets.novelty(data(), normal)
