@@ -195,6 +195,24 @@ def test_translation_is_learned_scored_and_answered(kind, tmp_path):
     assert evaluate(task, data.test).scores["rouge_l"] == pytest.approx(100)
 
 
+def test_an_answer_does_not_hang_on_what_is_asked_beside_it():
+    """An end that is never likely: a text of one token is answered by twelve, beside one of six too."""
+    keyed.reseed(0)
+    codec = TextCodec(characters(["abcdef"]).to_str())
+    model = Transformer(codec.vocabulary, 16, 2, 1, SinusoidalPositions(16), dropout=0.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    bias = (torch.arange(codec.vocabulary) == codec.end) * -50.0
+    model.logits.bias = torch.nn.Parameter(bias)
+    task = Translate(model, SGD(0.1), codec, beams=3, most=40).eval()
+    tokens, kept = torch.tensor([[5, 0, 0, 0, 0, 0], [4, 5, 6, 7, 8, 9]]), torch.ones(2, 6, dtype=torch.bool)
+    kept[0, 1:] = False
+    together = task.predict(tokens=tokens, kept=kept)
+    assert (together != codec.end).sum(1).tolist() == [12, 22]
+    assert torch.equal(together[:1], task.predict(tokens=tokens[:1, :1], kept=kept[:1, :1]))
+
+
 def test_smoothing_is_of_training_alone():
     keyed.reseed(0)
     codec = TextCodec(characters(["abc"]).to_str())
