@@ -28,7 +28,7 @@ def text_to_picture(
     """Make pictures of what a text says, also by texts that were never learned from.
 
     descend train picture_codes --out runs/codes
-    descend train text_to_picture --codes runs/codes   # 0.30 of new captions found among 100; 35 min
+    descend train text_to_picture --codes runs/codes   # 0.30 of new captions found among 100; 35 min, two cores
     descend train text_to_picture --codes runs/codes --data pictures/     # as of match
     descend train text_to_picture --codes runs/codes --widths 128 256 512 --epochs 2000      # for a GPU
     descend sample runs/text_to_picture-1 --text "red apple"
