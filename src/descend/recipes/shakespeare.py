@@ -52,7 +52,7 @@ def shakespeare(
 ) -> Experiment:
     """Tell a text on, letter by letter: Shakespeare's, or any other; of a folder **/*.txt, by pieces of words.
 
-    descend train shakespeare
+    descend train shakespeare --precision float32               # 1.596 in 175 s, on one core
     descend train shakespeare --model lstm
     descend train shakespeare --data any.txt
     descend train shakespeare --data folder --length 128 --batch 32
