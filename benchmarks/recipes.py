@@ -5,9 +5,9 @@
     python benchmarks/recipes.py --write             # only make docs/results.md and the README's table again
 
 Results go to docs/results.json: rows {recipe, setting, data, metric, value, sd, n, seconds, published, source,
-command}. The metric is always on the test split, of the model that the validation split chose. A table is split anew by
-every seed, and scikit-learn's gradient boosting learns from the same training rows. What judges samples, and what a row
-needs before it, is trained once, with seed 0, for all rows and seeds that name it.
+command}. The metric is always on the test split, of the model that the validation split chose. Tables, and people by
+their faces, are split anew by every seed; scikit-learn's gradient boosting learns from the same training rows. What
+judges samples, and what a row needs before it, is trained once, with seed 0, for all rows and seeds that name it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def measure(row: Row, others: Path) -> dict[str, Any]:
             if row.write is not None:
                 path = Path(folder, words[2])
                 row.write(path)
-                if words[0] == "table":
-                    words = [*words, "--split", str(seed)]
+                if row.split:
                     boosts.append(boosted(path, words[4], seed))
+            if row.split:
+                words = [*words, "--split", str(seed)]
             begin = time.perf_counter()
             _descend(Path(folder), "train", *words, *given, "--seed", str(seed), "--out", "run")
             seconds.append(time.perf_counter() - begin)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from descend.functional import keyed
 from descend.models import (
+    BERT,
     MLP,
     Airbench,
     LeNet,
@@ -307,6 +308,14 @@ def test_a_first_layer_in_each_model_is_of_the_activations_scheme():
                 expected = 1 / (3 * ins) if path == "head" else 2 / count
                 assert module.weight.var().item() == pytest.approx(expected, rel=0.25), path
                 assert module.bias is None or module.bias.abs().sum() == 0
+
+
+def test_words_begin_as_wide_as_told():
+    wide = BERT(500, 32, 2, 1, 64, spread=0.3)
+    cut = 0.88  # a normal distribution cut at two deviations has so much of its own
+    assert wide.words.weight.std().item() == pytest.approx(0.3 * cut, rel=0.02)
+    assert wide.words.weight.abs().max() <= 0.6
+    assert wide.places.weight.std().item() == pytest.approx(0.02 * cut, rel=0.05)
 
 
 def test_what_cannot_be_built_is_refused():

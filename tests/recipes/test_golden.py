@@ -71,7 +71,7 @@ def _experiment(name: str, folder: Path):
     if name == "superres":
         return superres(depth=2, seed=0)
     if name == "faces":
-        return faces(seed=0)
+        return faces(size=56, width=16, seed=0)
     if name.startswith("detect"):
         return detect({"dense": dense, "detr": detr}[name.partition("-")[2]], scratch, batch=4, workers=0, seed=0)
     if name == "adding":

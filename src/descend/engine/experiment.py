@@ -26,7 +26,7 @@ class Experiment:
         data: splits (trained on ``train``, watched on ``valid``, scored once on ``test``), or a stream.
         codec: what a raw example goes through; the splits' own if None.
         batch: samples an update, of the whole global batch; of splits only.
-        epochs: passes over the training split. Give these or ``steps``.
+        epochs: passes over the training split, 0 for a task that stays as it begins. Give these or ``steps``.
         steps: updates.
         augment: ``augment(batch, keys)``, applied to training batches only.
         shuffle: as `Loader` takes it.
@@ -76,4 +76,4 @@ class Experiment:
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return max(1, round(self.epochs * stream.steps_per_epoch))
+        return max(1, round(self.epochs * stream.steps_per_epoch)) if self.epochs else 0

@@ -37,7 +37,7 @@ def _lstm(vocabulary: int, classes: int) -> nn.Module:
 
 def _transformer(vocabulary: int, classes: int) -> nn.Module:
     """Two blocks; the mean of the tokens stands for the text."""
-    return TextClassifier(BERT(vocabulary, 128, 4, 2, 64, dropout=0.3), 128, classes, MeanOfTokens(), 0.5)
+    return TextClassifier(BERT(vocabulary, 128, 4, 2, 64, dropout=0.3, spread=0.3), 128, classes, MeanOfTokens(), 0.5)
 
 
 def _minilm(vocabulary: int, classes: int) -> nn.Module:

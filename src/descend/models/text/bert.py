@@ -28,6 +28,7 @@ class BERT(nn.Module):
         activation: of the network for each token.
         norm: of embeddings and blocks.
         dropout: of the embeddings, of what each branch adds, and of the weights of attention.
+        spread: of the words' numbers at first.
 
     Raises:
         ValueError: a text is longer.
@@ -45,6 +46,7 @@ class BERT(nn.Module):
         activation: nn.Module = GELU(),
         norm: Norm = LayerNorm(1e-12),
         dropout: float = 0.1,
+        spread: float = 0.02,
     ):
         super().__init__()
         self.vocabulary = vocabulary
@@ -57,6 +59,7 @@ class BERT(nn.Module):
         vars(self)["activation"] = activation
         self.norm = norm
         self.dropout = dropout
+        self.spread = spread
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Embedding(length, width)
         self.kinds = nn.Embedding(segments, width)
@@ -71,10 +74,12 @@ class BERT(nn.Module):
             )
             for _ in range(layers)
         )
-        # Small normal weights, as in the paper (appendix A.2); cut, as its code does.
+        # Small normal weights, as in the paper (appendix A.2); cut, as its code does. Where texts are few, words that
+        # differ by more than places do (a greater spread) are learned sooner.
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
+                std = spread if module is self.words else 0.02
+                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
                 if isinstance(module, nn.Linear):
                     nn.init.zeros_(module.bias)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from descend.models.vision.backbone import Backbone
+
+TOGETHER = 50
+"""Pictures that are looked at at once before the first step."""
 
 
 class Placed(nn.Module):
@@ -39,3 +42,43 @@ class Placed(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch numbers"]:
         return self.head(self.norm(self.backbone(x)[-1].flatten(1)))
+
+    @torch.no_grad()
+    def begin(
+        self,
+        views: Float[Tensor, "n views channels height width"],
+        target: Int[Tensor, "n"],
+        shrink: float = 0.5,
+    ) -> None:
+        """Begin where the pictures of a class already lie close to each other: the head keeps the directions in which
+        all of them differ most, and divides by how far those of one class spread (Hatch, Kajarekar and Stolcke 2006,
+        "Within-class covariance normalization", eq. 6).
+
+        Args:
+            views: pictures to learn from, several of each class, each in the views whose mean is to stand for it (as
+                `Mirrored` asks); moved ones among the pictures tell what to overlook.
+            target: their classes.
+            shrink: how much of the mean spread is added to that in every direction, which few pictures know badly.
+
+        Raises:
+            ValueError: there are fewer pictures than numbers come out.
+        """
+        if len(views) < self.width:
+            raise ValueError(
+                f"{len(views)} pictures cannot tell {self.width} directions apart: give more, or a width below"
+            )
+        training = self.training
+        self.eval()
+        maps = torch.cat([self.backbone(part)[-1].flatten(1) for part in views.flatten(0, 1).split(TOGETHER)])
+        features = maps.unflatten(0, views.shape[:2]).mean(1)
+        self.norm.running_mean, self.norm.running_var = features.mean(0), features.var(0)
+        features = self.norm(features)
+        directions = torch.pca_lowrank(features, self.width, center=False, niter=4)[2]
+        directions = directions * directions.sum(0).sign()  # of a direction and its opposite, the same one everywhere
+        places = features @ directions
+        classes, member = target.unique(return_inverse=True)
+        centres = torch.stack([places[member == number].mean(0) for number in range(len(classes))])
+        spread = (places - centres[member]).T.cov(correction=0)
+        spread = spread + shrink * spread.diagonal().mean() * torch.eye(self.width, device=spread.device)
+        self.head.weight.copy_((directions @ torch.linalg.cholesky(spread.inverse())).T)
+        self.train(training)
