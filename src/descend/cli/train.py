@@ -181,7 +181,8 @@ def _said(folder: Path, scores: Mapping[str, Any], use: str) -> str:
     split = next((name for name in ("test", "valid") if metric in scores.get(name, {})), None)
     lines = []
     if split:
-        at = f"the best of validation, step {scores['best']['step']:,}" if "valid" in scores else "the last step"
+        best = f"the best of validation, step {scores['best']['step']:,}" if "valid" in scores else "the last step"
+        at = best if scores["step"] else "as it began"
         lines.append(f"{metric} {scores[split][metric]:.4g} on the {split} split ({at})")
     for name, values in (scores.get("by_class") or {}).items():
         lines.append(f"{name}: {', '.join(f'{label} {value:.4g}' for label, value in values.items())}")
