@@ -57,3 +57,5 @@ def test_it_begins_by_the_mean_of_views():
 def test_too_few_pictures_to_begin_with():
     with pytest.raises(ValueError, match="4 pictures cannot tell 5 directions apart"):
         made().begin(torch.randn(4, 1, 1, 16, 12), torch.arange(4))
+    with pytest.raises(ValueError, match="one picture of each class"):
+        made().begin(torch.randn(6, 1, 1, 16, 12), torch.arange(6))

@@ -65,7 +65,7 @@ def diffusion(
         ClassCondition(data.classes, width),
         schedule,
         objective,
-        # Led all the way, samples are alike; led not at all, every tenth is something else.
+        # Led all the way, samples are more alike; not led at all, every seventh is something else.
         way=Way(guidance=guidance, led=(0.15, 0.8)),
     )
     return Experiment(task=task, data=data, batch=batch, epochs=epochs)

@@ -61,12 +61,15 @@ class Placed(nn.Module):
             shrink: how much of the mean spread is added to that in every direction, which few pictures know badly.
 
         Raises:
-            ValueError: there are fewer pictures than numbers come out.
+            ValueError: there are fewer pictures than numbers come out, or one of each class.
         """
         if len(views) < self.width:
             raise ValueError(
                 f"{len(views)} pictures cannot tell {self.width} directions apart: give more, or a width below"
             )
+        classes, member = target.unique(return_inverse=True)
+        if len(classes) == len(views):
+            raise ValueError("one picture of each class tells nothing of how those of a class differ: give several")
         training = self.training
         self.eval()
         maps = torch.cat([self.backbone(part)[-1].flatten(1) for part in views.flatten(0, 1).split(TOGETHER)])
@@ -76,7 +79,6 @@ class Placed(nn.Module):
         directions = torch.pca_lowrank(features, self.width, center=False, niter=4)[2]
         directions = directions * directions.sum(0).sign()  # of a direction and its opposite, the same one everywhere
         places = features @ directions
-        classes, member = target.unique(return_inverse=True)
         centres = torch.stack([places[member == number].mean(0) for number in range(len(classes))])
         spread = (places - centres[member]).T.cov(correction=0)
         spread = spread + shrink * spread.diagonal().mean() * torch.eye(self.width, device=spread.device)
