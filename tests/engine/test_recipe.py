@@ -70,6 +70,9 @@ def test_no_recipe_several_recipes_no_file(tmp_path):
 def test_epochs_or_steps():
     with pytest.raises(UsageError, match="one of them"):
         Experiment(Line(network(), SGD(0.1)), Loader(points(), 16))
+    with pytest.raises(UsageError, match="epochs=-1, steps=None: give 0 or more"):
+        Experiment(Line(network(), SGD(0.1)), Loader(points(), 16), epochs=-1)
+    assert Experiment(Line(network(), SGD(0.1)), Loader(points(), 16), epochs=0).length(Loader(points(), 16)) == 0
     with pytest.raises(TypeError, match="takes `seed` itself"):
         recipe(lambda seed=0: None)
 

@@ -54,6 +54,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             raise UsageError(f"give epochs or steps, one of them; got epochs={self.epochs}, steps={self.steps}")
+        if not (self.epochs or self.steps or 0) >= 0:
+            raise UsageError(f"epochs={self.epochs}, steps={self.steps}: give 0 or more")
         if isinstance(self.data, Splits) and self.codec is None:
             self.codec = self.data.codec
 
