@@ -45,7 +45,7 @@ def measure(row: Row, others: Path) -> dict[str, Any]:
             if row.write is not None:
                 path = Path(folder, words[2])
                 row.write(path)
-                if row.split:
+                if words[0] == "table":
                     boosts.append(boosted(path, words[4], seed))
             if row.split:
                 words = [*words, "--split", str(seed)]

@@ -66,6 +66,11 @@ def test_a_run_leaves_its_folder_and_says_score_time_folder_and_what_to_type_nex
     assert f"{scores['test']['accuracy']:.4g}" in (folder / "report.html").read_text()
 
 
+def test_a_run_without_a_step_is_scored_as_it_began(capsys):
+    assert main(["train", PAGE, "--epochs", "0"]) == 0
+    assert "(as it began)" in capsys.readouterr().out
+
+
 def test_json_is_lines_of_json(capsys):
     assert main(["train", PAGE, "--epochs", "1", "--json"]) == 0
     *points, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -52,7 +52,7 @@ class Placed(nn.Module):
     ) -> None:
         """Begin where the pictures of a class already lie close to each other: the head keeps the directions in which
         all of them differ most, and divides by how far those of one class spread (Hatch, Kajarekar and Stolcke 2006,
-        "Within-class covariance normalization", eq. 6).
+        "Within-class covariance normalization": with W their mean covariance within a class, an A for which AAᵀ = W⁻¹).
 
         Args:
             views: pictures to learn from, several of each class, each in the views whose mean is to stand for it (as
