@@ -8,8 +8,9 @@ from torch import nn
 
 from descend.data import Batch
 from descend.engine import Clock, Compute, Descent, Diverged, Ranks
+from descend.engine.setting import Setting
 from descend.functional import Mean, keyed
-from descend.losses import mse
+from descend.losses import cross_entropy, mse
 from descend.optim import EMA, SGD, AdamW, ClipNorm, ClipValue, Cosine, ReduceOnPlateau
 from tests.engine.pages import Line, TwoCounts, network, points
 
@@ -82,6 +83,30 @@ def test_gradients_reach_only_what_the_descent_owns():
     descent(lambda batch: Mean.of(critic(generator(batch["x"]))), Batch(x=torch.randn(8, 2)))
     assert all(p.grad is None for p in critic.parameters())
     assert all(torch.equal(before[k], v) for k, v in critic.state_dict().items())
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_torch_is_told_what_may_learn_unless_nothing_else_does(frozen):
+    """A task with a network beside the descent's; the way that is quicker changes no bit."""
+    task, other = (Line(copy.deepcopy(model), SGD(0.1)) for model in [network()] * 2)
+    task.beside = nn.Linear(2, 2).requires_grad_(not frozen)
+    task.loss = lambda batch: mse(task.beside(task(batch["x"])), batch["target"])
+    other.loss = lambda batch: mse(task.beside(other(batch["x"])), batch["target"])
+    Setting(task, Ranks(), Clock()).install(Compute("cpu").settled())
+    assert task.descent.alone == frozen
+    for each in (task, other):
+        each.step(BATCH)
+    assert not other.descent.alone
+    assert all(p.grad is None for p in task.beside.parameters())
+    _same(task.model, other.model)
+
+
+def test_a_batch_that_teaches_nothing_moves_nothing():
+    task = Line(network(), SGD(0.1))
+    task.loss = lambda batch: cross_entropy(task(batch["x"]), torch.full((len(batch),), -100))
+    before = copy.deepcopy(task.model)
+    assert task.step(BATCH)["loss"] == 0
+    _same(task.model, before)
 
 
 def test_a_loss_without_a_count_is_refused():

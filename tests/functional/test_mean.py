@@ -38,6 +38,21 @@ def test_nothing_counted_is_zero_with_a_gradient(count):
     assert values.grad.tolist() == [0, 0, 0]
 
 
+def test_a_total_that_came_divided():
+    loss = Mean.divided(torch.tensor(3.0), torch.tensor(4.0))
+    assert loss.value() == loss.unguarded() == 3
+    assert (loss.totals.tolist(), loss.counts.tolist()) == ([12], [4])
+    assert loss.value(torch.tensor([8.0])) == pytest.approx(1.5)
+    assert (0.5 * loss + Mean.of(VALUES)).unguarded() == pytest.approx(1.5 + 3)
+    assert "12 / 4" in repr(loss)
+
+
+def test_nothing_counted_and_divided_all_the_same():
+    loss = Mean.divided(torch.tensor(torch.nan), torch.tensor(0.0))
+    assert loss.unguarded().isnan()
+    assert loss.value() == loss.totals.sum() == (loss + loss).value() == 0
+
+
 def test_a_weighted_mean():
     assert Mean.of(VALUES, torch.tensor([1.0, 0.0, 0.0, 3.0])).value() == pytest.approx((1 + 18) / 4)
 

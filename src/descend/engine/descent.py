@@ -56,12 +56,13 @@ class Descent:
         self.compute = Compute()
         self.ranks = Ranks()
         self.clock = Clock()
+        self.alone = False
         self.graph: Graph | None = None
         self._moving: _Moving | None = None
 
-    def attach(self, compute: Compute, ranks: Ranks, clock: Clock) -> None:
-        """Told by the engine how the run computes, with whom, and what time it is."""
-        self.compute, self.ranks, self.clock = compute, ranks, clock
+    def attach(self, compute: Compute, ranks: Ranks, clock: Clock, alone: bool = False) -> None:
+        """Told by the engine how the run computes, with whom, what time it is, and whether nothing else can learn."""
+        self.compute, self.ranks, self.clock, self.alone = compute, ranks, clock, alone
 
     def __call__(self, loss: Loss, batch: Batch) -> Metrics:
         """One update. ``loss`` returns a `Mean`, or a dictionary of them whose sum is descended.
@@ -75,7 +76,16 @@ class Descent:
         """
         moving = self.moving
         passes = Passes(
-            loss, batch, moving.parameters, self.roots(), self.compute, self.ranks, self.clock, moving.scale, self.graph
+            loss,
+            batch,
+            moving.parameters,
+            self.roots(),
+            self.compute,
+            self.ranks,
+            self.clock,
+            moving.scale,
+            self.graph,
+            self.alone,
         )
         gradients, metrics = self.optimizer.rule(passes)
         with self.clock.spending("optimizer"):

@@ -111,10 +111,14 @@ class Passes:
         clock: Clock,
         scale: LossScale | None,
         graph: Graph | None = None,
+        alone: bool = False,
     ):
         self.parameters = parameters
         self.compute, self.ranks, self.clock, self.scale, self.graph = compute, ranks, clock, scale, graph
         self._roots = list(roots.values())
+        # Only what this descent owns gets a gradient: a generator's loss runs through the critic and leaves it alone.
+        # Where there is nothing else, torch need not be told, which takes a small network's step 20 µs more.
+        self._inputs = None if alone else parameters
         self._loss = loss
         self._batch = batch
         self._parts = batch.split(compute.micro) if compute.micro > 1 else [batch]
@@ -141,8 +145,10 @@ class Passes:
             metrics = self._accumulate()
         else:
             result, total = self._forward(self._batch)
-            value = total.value()
+            value = total.unguarded()
             self._backward(value)
+            if math.isnan(value.item()):
+                value = total.value()
             metrics = metrics_of(result, value)
         self._check(metrics["loss"])
         gradients = [parameter.grad for parameter in self.parameters]
@@ -178,9 +184,8 @@ class Passes:
 
     def _backward(self, value: Tensor) -> None:
         scale = self.scale
-        # Only what this descent owns gets a gradient: a generator's loss runs through the critic and leaves it alone.
         with self.clock.spending("backward"):
-            (value if scale is None else value * scale.scale).backward(inputs=self.parameters)
+            (value if scale is None else value * scale.scale).backward(inputs=self._inputs)
 
     def _accumulate(self) -> Metrics:
         """Counts first, then one backward a part, then gradients summed over ranks."""

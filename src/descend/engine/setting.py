@@ -47,8 +47,11 @@ class Setting:
         if compute.graph:
             compile_steps(self.task, compute, self._made)
         self._compiled = bool(compute.compile or compute.graph)
-        for descent in self.task.descents().values():
-            descent.attach(compute, self.ranks, self.clock)
+        descents = self.task.descents().values()
+        learning = {parameter for parameter in self.task.parameters() if parameter.requires_grad}
+        for descent in descents:
+            moved = {parameter for root in descent.roots().values() for parameter in root.parameters()}
+            descent.attach(compute, self.ranks, self.clock, alone=learning <= moved)
 
     def _lay(self, channels_last: bool) -> None:
         if not channels_last:

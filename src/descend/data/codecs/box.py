@@ -82,7 +82,8 @@ def _framed(plain: Image.Image, boxes: list[tuple[list[float], str]], colour: st
     pen = ImageDraw.Draw(shown)
     for (left, top, right, bottom), name in boxes:
         pen.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline=colour, width=2)
-        pen.text((left + 3, top + 1), name, fill="white", stroke_width=1, stroke_fill=colour)
+        inside = max(1.0, min(left + 3, shown.width - pen.textlength(name) - 1))
+        pen.text((inside, top + 1), name, fill="white", stroke_width=1, stroke_fill=colour)
     return shown
 
 
