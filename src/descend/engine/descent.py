@@ -19,7 +19,7 @@ from descend.data import Batch
 from descend.engine.compute import Compute
 from descend.engine.passes import Clock, Graph, Loss, LossScale, Metrics, Passes
 from descend.engine.ranks import Ranks
-from descend.optim import Direct, Optimizer, named
+from descend.optim import Direct, Optimizer, faded, named
 
 
 @dataclass
@@ -223,6 +223,8 @@ class Descent:
         for parameter in moving.parameters:
             parameter.grad = None
         moving.steps += 1
+        if moving.steps % faded.EVERY == 0:
+            faded.forget(moving.optimizer)
         if moving.average is not None and self.optimizer.average is not None:
             self.optimizer.average.update(moving.average, [*moving.parameters, *moving.buffers], moving.steps)
 
