@@ -452,6 +452,13 @@ CASES: dict[str, Case] = {
         random=True,
         tied=1,
     ),
+    "Copying": Case(
+        lambda: models.Copying(models.Transformer(11, 8, 2, 1, blocks.SinusoidalPositions(8)), models.DotScore(8)),
+        tokens(5, 4),
+        (4, 11),
+        random=True,
+        tied=1,
+    ),
     "TimeEmbedding": Case(lambda: models.TimeEmbedding(8), lambda n, key: (torch.arange(n) % 8 / 8,), (8,)),
     "TimedBlock": Case(lambda: models.TimedBlock(4, 8, 5), several((4, 6, 6), (5,)), (8, 6, 6)),
     "PlacesBlock": Case(lambda: models.PlacesBlock(8, 2, 6), several((8, 3, 3), (5, 6)), (8, 3, 3)),

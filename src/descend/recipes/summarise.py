@@ -7,9 +7,9 @@ from pathlib import Path
 from descend.data import ByLength, TextCodec, datasets
 from descend.data.datasets import Texts
 from descend.engine import Experiment, recipe
-from descend.models import Transformer
+from descend.models import Copying, DotScore, Transformer
 from descend.nn import SinusoidalPositions
-from descend.optim import EMA, AdamW, ClipNorm, OneCycle
+from descend.optim import EMA, Muon, OneCycle
 from descend.tasks import Summarise
 
 
@@ -21,7 +21,7 @@ def summarise(
     vocabulary: int = 8000,
     length: int = 160,
     width: int = 192,
-    batch: int = 64,
+    batch: int = 32,
     epochs: int = 12,
     encoding: str = "utf-8",
 ) -> Experiment:
@@ -39,8 +39,12 @@ def summarise(
         splits = datasets.pairs(found, None, vocabulary, length, data.stem)
     assert isinstance(splits.train, Texts)
     assert isinstance(splits.codec, TextCodec)
-    network = Transformer(splits.codec.vocabulary, width, 6, 3, SinusoidalPositions(width), 2 * width, dropout=0.2)
-    optimizer = AdamW(2e-3, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0), average=EMA(0.999))
+    # Names of programs and libraries are rare words, which the text says first.
+    network = Copying(
+        Transformer(splits.codec.vocabulary, width, 6, 3, SinusoidalPositions(width), 2 * width, dropout=0.1),
+        DotScore(width),
+    )
+    optimizer = Muon(0.015, weight_decay=0.05, rest_lr=2e-3, schedule=OneCycle(), average=EMA(0.995))
     return Experiment(
         task=Summarise(network, optimizer, splits.codec, most=30),
         data=splits,

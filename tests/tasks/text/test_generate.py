@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from descend.functional import keyed
-from descend.models import GPT, DotScore, RecurrentLanguage, RecurrentTranslator, Tied, Transformer, Untied
+from descend.models import GPT, Copying, DotScore, RecurrentLanguage, RecurrentTranslator, Tied, Transformer, Untied
 from descend.nn import GRU, LSTM, LearnedPositions, RelativeBias, Rotary, SinusoidalPositions
 from descend.tasks import Greedy, Sample, beams, generate
 
@@ -124,6 +124,7 @@ def test_an_empty_prompt_is_refused():
 TRANSLATORS = {
     "transformer": lambda: Transformer(WORDS, 16, 2, 2, SinusoidalPositions(16), dropout=0.0),
     "recurrent": lambda: RecurrentTranslator(LSTM(), WORDS, 16, DotScore(16), 2),
+    "copying": lambda: Copying(Transformer(WORDS, 16, 2, 2, SinusoidalPositions(16), dropout=0.0), DotScore(16)),
 }
 
 
@@ -175,7 +176,8 @@ def test_how_long_an_answer_may_be_does_not_hang_on_the_others(name):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-        model.logits.bias = torch.nn.Parameter(torch.zeros(WORDS).index_fill(0, torch.tensor(3), -50.0))
+        inner = model.model if isinstance(model, Copying) else model
+        inner.logits.bias = torch.nn.Parameter(torch.zeros(WORDS).index_fill(0, torch.tensor(3), -50.0))
         together = beams(model.memory(tokens, None, 3, 6), torch.full((3,), 2), most, 3, 3)
         alone = [
             beams(model.memory(tokens[[row]], None, 3, 6), torch.tensor([2]), most[[row]], 3, 3)[0] for row in range(3)

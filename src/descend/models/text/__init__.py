@@ -3,6 +3,7 @@
 from descend.models.text.attend import AdditiveScore, DotScore, RecurrentTranslator, Score
 from descend.models.text.bert import BERT, MaskedBERT
 from descend.models.text.captions import CaptionEncoder
+from descend.models.text.copying import Copying
 from descend.models.text.encoders import (
     FirstToken,
     MeanOfTokens,
@@ -25,6 +26,7 @@ __all__ = [
     "GPT",
     "AdditiveScore",
     "CaptionEncoder",
+    "Copying",
     "DotScore",
     "FirstToken",
     "Head",

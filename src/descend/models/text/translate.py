@@ -151,9 +151,15 @@ class TransformerMemory(Memory):
     def tell(
         self, tokens: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None
     ) -> Float[Tensor, "batch vocabulary"]:
+        return self.model.logits(last(self.states(tokens, lengths), lengths))
+
+    def states(
+        self, tokens: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch time width"]:
+        """What the head reads, of tokens that are remembered from now on."""
         states = self.model.states(tokens, self.read, self.kept, self.cache)
         self.cache.advance(tokens.shape[1] if lengths is None else lengths)
-        return self.model.logits(last(states, lengths))
+        return states
 
     def choose(self, rows: Int[Tensor, "batch"]) -> None:
         self.cache.choose(rows)

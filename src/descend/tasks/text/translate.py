@@ -12,7 +12,8 @@ from descend.data import Batch, TextCodec
 from descend.data.vocabulary import BEGIN, PAD
 from descend.engine import Descent, Goal, Max, Task
 from descend.functional import Mean
-from descend.losses import word_cross_entropy
+from descend.losses import cross_entropy, word_cross_entropy
+from descend.models.text.copying import Copying
 from descend.models.text.encoders import Kept
 from descend.optim import Optimizer
 from descend.tasks.text.generate import beams
@@ -34,7 +35,7 @@ class Translate(Task):
     answers' tokens and the one that ends them, -100 behind.
 
     Args:
-        model: `Transformer`, `RecurrentTranslator`.
+        model: `Transformer`, `RecurrentTranslator`, `Copying`.
         optimizer: how it is moved.
         codec: of the answers, which must become texts to be scored.
         label_smoothing: share of the target spread over the vocabulary, 0 … 1.
@@ -79,6 +80,9 @@ class Translate(Task):
         before = torch.full_like(target[:, :1], self.begin)
         answer = torch.cat([before, target[:, :-1].masked_fill(target[:, :-1] < 0, PAD)], 1)
         kept = batch.get("kept")
+        if isinstance(self.model, Copying):  # whose logits are no map of states alone
+            logits = self.model(batch["tokens"], answer, kept).flatten(0, 1)
+            return cross_entropy(logits, target.flatten(), label_smoothing=label_smoothing)
         memory = self.model.encode(batch["tokens"], kept)  # type: ignore[operator]
         states = self.model.states(answer, memory, kept)  # type: ignore[operator]
         head = self.model.logits
