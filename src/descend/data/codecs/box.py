@@ -14,8 +14,9 @@ from descend.data.codecs.image import RIGHT, WRONG, ImageCodec, size_of
 if TYPE_CHECKING:
     from PIL import Image
 
-SURE = 0.3
-"""Confidence of an answer that is told."""
+SURE = 0.5
+"""Confidence of an answer that is told. On blood cells it finds 90 % with 66 % right, on scenes 90 % with 70 %; 0.3
+found 97 % with 39 %, and 92 % with 63 % (validation splits)."""
 
 
 class BoxCodec(ImageCodec):
