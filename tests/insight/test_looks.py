@@ -6,15 +6,16 @@ from itertools import pairwise
 import pytest
 import torch
 
-from descend.data import Tensors, TextCodec, datasets
-from descend.data.codecs import SequenceCodec
+from descend.data import Noise, Tensors, TextCodec, datasets
+from descend.data.codecs import PhotoCodec, SequenceCodec
+from descend.data.datasets.restoration import Photos
 from descend.data.tokens import characters
 from descend.functional import keyed
 from descend.insight import looks, report
-from descend.models import DotScore, RecurrentReader, RecurrentTranslator, Transformer
+from descend.models import DnCNN, DotScore, RecurrentReader, RecurrentTranslator, Transformer
 from descend.nn import GRU, LSTM, Elman, SinusoidalPositions
 from descend.optim import SGD
-from descend.tasks import Classify, Regress, Translate
+from descend.tasks import Classify, Regress, Restore, Translate
 from tests.insight import runs
 
 
@@ -75,3 +76,10 @@ def test_where_there_is_nothing_no_file_is_written(tmp_path):
     assert looks(task, None, None, tmp_path / "looks.json") is None
     assert looks(task, SequenceCodec(2), Tensors(x=torch.ones(2, 2), target=torch.zeros(2)), tmp_path / "a") is None
     assert not (tmp_path / "a").exists()
+
+
+def test_photos_of_unlike_sizes_are_no_rows(tmp_path):
+    """They cannot be gathered together, and were: training ended with an error."""
+    photos = Photos({str(rows): torch.ones(3, rows, 9, dtype=torch.uint8) for rows in (13, 6)}, Noise(25))
+    task = Restore(DnCNN(3, 4, 2), SGD(0.1))
+    assert looks(task, PhotoCodec(3), photos, tmp_path / "looks.json") is None

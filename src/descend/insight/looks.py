@@ -84,6 +84,8 @@ def pieces(codec: TextCodec, tokens: list[int]) -> list[str]:
 def reach(task: Task, data: Data) -> list[float] | None:
     """For each step of a row, the length of the gradient of the loss by what was read there, averaged over rows; of
     tasks that read rows of numbers, [batch, time, width] as ``x``."""
+    if not data.alike:
+        return None
     batch = data.gather(torch.arange(min(ROWS, len(data))))
     x = batch.get("x")
     if x is None or x.ndim != 3 or not x.is_floating_point() or x.shape[1] < 2:
