@@ -22,7 +22,7 @@ def summarise(
     length: int = 160,
     width: int = 192,
     batch: int = 32,
-    epochs: int = 12,
+    epochs: int = 8,
     encoding: str = "utf-8",
 ) -> Experiment:
     """Tell a description of a package in one line; or any texts in fewer words.
@@ -51,5 +51,5 @@ def summarise(
         batch=batch,
         epochs=epochs,
         shuffle=ByLength(splits.train.lengths, batch),
-        every=3 * -(-len(splits.train) // batch),
+        every=4 * -(-len(splits.train) // batch),
     )
