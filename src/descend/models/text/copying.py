@@ -56,13 +56,14 @@ class Copying(nn.Module):
         kept: Kept = None,
     ) -> Float[Tensor, "batch told vocabulary"]:
         """The logarithm of what stands over Z."""
-        logits = self.model.logits(states).float()
-        scores = self.score(states, read).float() * states.shape[-1] ** -0.5
+        exact = torch.promote_types(states.dtype, torch.float32)
+        logits = self.model.logits(states).to(exact)
+        scores = self.score(states, read).to(exact) * states.shape[-1] ** -0.5
         scores = scores if kept is None else scores.masked_fill(~kept[:, None], -torch.inf)
         peak = scores.amax(2, keepdim=True).detach()
         places = tokens[:, None].expand(-1, states.shape[1], -1)
         copied = torch.zeros_like(logits).scatter_add(2, places, (scores - peak).exp())
-        return torch.logaddexp(logits, copied.clamp(min=LEAST).log() + peak)
+        return torch.logaddexp(logits, copied.clamp(min=LEAST).log() + peak).to(states.dtype)
 
     def memory(
         self, tokens: Int[Tensor, "batch time"], kept: Kept = None, candidates: int = 1, room: int = 128
