@@ -30,6 +30,7 @@ def _trained(optimizer, monkeypatch, forgets):
     return model, descent.moving.optimizer.state[model[0].weight]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [SGD(0.01, momentum=0.9), AdamW(1e-3, betas=(0.9, 0.99)), Muon(1e-3)])
 def test_moments_of_a_dead_input_become_nothing(optimizer, monkeypatch):
     _, state = _trained(optimizer, monkeypatch, forgets=True)
@@ -40,6 +41,7 @@ def test_moments_of_a_dead_input_become_nothing(optimizer, monkeypatch):
         assert (moment[:, 1:] != 0).all(), "the living keep theirs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [SGD(0.01, momentum=0.9), AdamW(1e-3)])
 def test_no_weight_moves_otherwise(optimizer, monkeypatch):
     with monkeypatch.context() as never:
