@@ -32,8 +32,8 @@ def cross_entropy(
         return Mean(total, target.numel() // target.shape[1])
     target = class_numbers(logits, target)
     if logits.dim() == 2 and label_smoothing == 0.0 and weight is None:
-        # The kernel sums, counts and divides; one after the other, a small network's step takes 60 µs more. 1 asks for
-        # the mean.
+        # The kernel sums, counts and divides; dividing apart takes a small network's step 35 µs more. 1 asks for the
+        # mean.
         logs = torch.log_softmax(logits, 1, dtype=torch.promote_types(logits.dtype, torch.float32))
         return Mean.divided(*torch.ops.aten.nll_loss_forward(logs, target, None, 1, ignore_index))
     total = functional.cross_entropy(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from descend.models.text.encoders import Kept, RecurrentEncoder
 from descend.models.text.head import Head, Tied
 from descend.models.text.memory import Memory, last
+from descend.models.text.translator import Translator
 from descend.nn import Cell, Recurrent
 from descend.nn.recurrence import State
 
@@ -60,7 +61,7 @@ class AdditiveScore(Score):
         return self.weigh(torch.tanh(self.told(told)[:, :, None] + self.read(read)[:, None]))[..., 0]
 
 
-class RecurrentTranslator(nn.Module):
+class RecurrentTranslator(Translator):
     """An encoder read both ways, a decoder that starts from what it has read, and attention behind the decoder's state:
     ỹ = tanh(W·[y; context]) (Luong et al. 2015, eq. 5).
 
@@ -133,12 +134,6 @@ class RecurrentTranslator(nn.Module):
         scores = self.score(told, memory)
         asked = (scores if kept is None else scores.masked_fill(~kept[:, None], -torch.inf)).softmax(2)
         return self.drop(torch.tanh(self.join(torch.cat([told, asked @ memory], 2)))), end, asked
-
-    def forward(
-        self, tokens: Int[Tensor, "batch time"], answer: Int[Tensor, "batch told"], kept: Kept = None
-    ) -> Float[Tensor, "batch told vocabulary"]:
-        """Logits of the answer's next token, at every place."""
-        return self.logits(self.states(answer, self.encode(tokens, kept), kept))
 
     def memory(
         self, tokens: Int[Tensor, "batch time"], kept: Kept = None, candidates: int = 1, room: int = 128

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from descend.functional import Mean
+from descend.losses import cross_entropy
 from descend.models.text.attend import Score
 from descend.models.text.encoders import Kept
 from descend.models.text.memory import Memory, last
@@ -47,6 +49,18 @@ class Copying(nn.Module):
         """Logits of the answer's next token, at every place."""
         read = self.model.encode(tokens, kept)
         return self.told(self.model.states(answer, read, kept), read, tokens, kept)
+
+    def surprise(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        answer: Int[Tensor, "batch told"],
+        target: Int[Tensor, "batch told"],
+        kept: Kept = None,
+        label_smoothing: float = 0.0,
+    ) -> Mean:
+        """As of `Translator`."""
+        logits = self(tokens, answer, kept).flatten(0, 1)
+        return cross_entropy(logits, target.flatten(), label_smoothing=label_smoothing)
 
     def told(
         self,

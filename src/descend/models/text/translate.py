@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from descend.models.text.encoders import Kept
 from descend.models.text.head import Head, Tied
 from descend.models.text.memory import Memory, last
+from descend.models.text.translator import Translator
 from descend.nn import (
     Attention,
     Cache,
@@ -22,7 +23,7 @@ from descend.nn import (
 from descend.nn.positions import check_room
 
 
-class Transformer(nn.Module):
+class Transformer(Translator):
     """Encoder and decoder. One embedding serves both texts and the head, as their tokens are of one vocabulary.
 
     >>> logits = Transformer(10_000, 128, 4, 4, SinusoidalPositions(128))(tokens, answer, kept)
@@ -108,12 +109,6 @@ class Transformer(nn.Module):
             mask = None if kept is None else kept[:, None, None]
             x = block(x, memory, context_mask=mask, cache=cache)
         return self.norm(x)
-
-    def forward(
-        self, tokens: Int[Tensor, "batch time"], answer: Int[Tensor, "batch told"], kept: Kept = None
-    ) -> Float[Tensor, "batch told vocabulary"]:
-        """Logits of the answer's next token, at every place."""
-        return self.logits(self.states(answer, self.encode(tokens, kept), kept))
 
     @property
     def length(self) -> int | None:

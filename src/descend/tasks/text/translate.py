@@ -12,8 +12,6 @@ from descend.data import Batch, TextCodec
 from descend.data.vocabulary import BEGIN, PAD
 from descend.engine import Descent, Goal, Max, Task
 from descend.functional import Mean
-from descend.losses import cross_entropy, word_cross_entropy
-from descend.models.text.copying import Copying
 from descend.models.text.encoders import Kept
 from descend.optim import Optimizer
 from descend.tasks.text.generate import beams
@@ -79,14 +77,7 @@ class Translate(Task):
         target = batch["target"]
         before = torch.full_like(target[:, :1], self.begin)
         answer = torch.cat([before, target[:, :-1].masked_fill(target[:, :-1] < 0, PAD)], 1)
-        kept = batch.get("kept")
-        if isinstance(self.model, Copying):  # whose logits are no map of states alone
-            logits = self.model(batch["tokens"], answer, kept).flatten(0, 1)
-            return cross_entropy(logits, target.flatten(), label_smoothing=label_smoothing)
-        memory = self.model.encode(batch["tokens"], kept)  # type: ignore[operator]
-        states = self.model.states(answer, memory, kept)  # type: ignore[operator]
-        head = self.model.logits
-        return word_cross_entropy(states, target, head.weight, head.bias, head.cap, label_smoothing)  # type: ignore[union-attr, arg-type]
+        return self.model.surprise(batch["tokens"], answer, target, batch.get("kept"), label_smoothing)  # type: ignore[operator]
 
     def loss(self, batch: Batch) -> Mean:
         return self._loss(batch, self.label_smoothing)
