@@ -154,6 +154,7 @@ def learned():
     return task, before
 
 
+@pytest.mark.slow
 def test_it_learns(learned):
     task, before = learned
     found = bounds(task, blobs(100, 4))
@@ -163,6 +164,7 @@ def test_it_learns(learned):
     assert (task.predict(x=blobs(50, 5)).round() == blobs(50, 5)).float().mean() > 0.93
 
 
+@pytest.mark.slow
 def test_samples_are_fixed_by_seed_and_number(learned):
     task, _ = learned
     samples = task.sample(6, seed=1)
@@ -174,6 +176,7 @@ def test_samples_are_fixed_by_seed_and_number(learned):
         task.sample(2, asked=Batch(target=torch.tensor([0, 1])))
 
 
+@pytest.mark.slow
 def test_a_traversal_moves_one_latent_only(learned):
     task, _ = learned
     x, seen = blobs(1, 9)[0], []
@@ -190,6 +193,7 @@ def test_a_traversal_moves_one_latent_only(learned):
         task.traverse(x, 4, torch.zeros(2))
 
 
+@pytest.mark.slow
 def test_an_interpolation_goes_from_one_to_the_other(learned):
     task, _ = learned
     first, second = blobs(2, 10)

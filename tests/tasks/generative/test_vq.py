@@ -143,6 +143,7 @@ def test_parts_of_a_batch_give_the_same_step():
         torch.testing.assert_close(value, states[1][name], atol=2e-4, rtol=1e-3, msg=name)
 
 
+@pytest.mark.slow
 def test_samples_are_fixed_by_seed_and_number_and_look_like_the_data(learned):
     task, _ = learned
     samples = task.sample(40, seed=1)
