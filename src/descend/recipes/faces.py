@@ -37,7 +37,7 @@ def faces(
     descend train faces                                   # equal error rate 0.047 over five tens, in 32 s, on one core
     descend train faces --split 1                         # other people are learned from, chosen by and asked
     descend train faces --data people/ --epochs 12        # people/PERSON/picture.jpg
-    descend train faces --data people/ --size 224 --batch 128 --epochs 40      # for a GPU
+    descend train faces --data people/ --width 400 --batch 256 --epochs 40      # for a GPU
 
     What a network that knows ImageNet says of pictures is weighed by how little it differs within a person. That takes
     no step of descent, and of 25 people each one more made strangers harder to tell; of many, ``epochs`` go on from it.
