@@ -315,6 +315,18 @@ ROWS = [
         seeds=5,
     ),
     Row(
+        "shakespeare-large",
+        (
+            *("shakespeare", "--width", "384", "--layers", "6", "--length", "256"),
+            *("--batch", "32", "--steps", "1700", "--dropout", "0.2"),
+        ),
+        "tinyshakespeare, its last tenth",
+        metric="loss",
+        published="1.4697",
+        source="nanoGPT's setting for a GPU, 5,000 steps of 64; wanted 1.46",
+        seeds=1,
+    ),
+    Row(
         "shakespeare-lstm",
         ("shakespeare", "--model", "lstm"),
         "tinyshakespeare, its last tenth",
@@ -366,7 +378,6 @@ ROWS = [
             f"bAbI task {task}, 10k",
             published="0.95",
             source="the benchmark's own bar: Weston et al. 2015" + ("; wanted" if task in (1, 2, 6, 12, 15) else ""),
-            seeds=5 if task in (1, 2, 6, 12, 15) else 1,
         )
         for task in range(1, 21)
         if task != 3  # whose file to learn from the data lack

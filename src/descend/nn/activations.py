@@ -31,7 +31,9 @@ class SquaredReLU(nn.Module):
     """max(0, x)² (So et al. 2021, "Primer", section 4)."""
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return torch.relu(x).square()
+        positive = torch.relu(x)
+        # The product stays in bfloat16 under autocast, where a power goes to float32 and back; the bits are the same.
+        return positive * positive
 
 
 class Gated(nn.Module):

@@ -15,6 +15,7 @@ def answer(task: int = 1, width: int = 64, hops: int = 3, batch: int = 64, epoch
 
     descend train answer                     # 1.0 in 91 s, on one core
     descend train answer --task 2            # 0.998 in 71 s
+    descend train answer --task 2 --width 256 --hops 6 --epochs 200      # for a GPU
     """
     data = datasets.babi(task)
     codec = data.codec

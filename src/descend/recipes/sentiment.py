@@ -11,12 +11,12 @@ from torch import nn
 
 from descend.data import ByLength, Splits, TextCodec, datasets
 from descend.data.datasets import Texts
-from descend.engine import Choice, Experiment, recipe
+from descend.engine import Choice, Experiment, UsageError, recipe
 from descend.models import BERT, MeanOfTokens, MostOfTokens, RecurrentEncoder, TextClassifier
 from descend.nn import LSTM
 from descend.optim import EMA, AdamW, ClipNorm, OneCycle, Optimizer
 from descend.ship import huggingface, minilm
-from descend.tasks import Classify
+from descend.tasks import Classify, Sentences
 
 
 @dataclass(frozen=True)
@@ -25,41 +25,61 @@ class Plan:
 
     network: Callable[[int, int], nn.Module]
     optimizer: Optimizer
-    codec: Callable[[], TextCodec] | None = None
+    codec: TextCodec | None = None
     epochs: int = 8
-
-
-def _lstm(vocabulary: int, classes: int) -> nn.Module:
-    """Read both ways; the greatest of each number stands for the text."""
-    encoder = RecurrentEncoder(LSTM(), vocabulary, 128, 256, dropout=0.4)
-    return TextClassifier(encoder, 256, classes, MostOfTokens(), 0.5)
-
-
-def _transformer(vocabulary: int, classes: int) -> nn.Module:
-    """Two blocks; the mean of the tokens stands for the text."""
-    return TextClassifier(BERT(vocabulary, 128, 4, 2, 64, dropout=0.3, spread=0.3), 128, classes, MeanOfTokens(), 0.5)
-
-
-def _minilm(vocabulary: int, classes: int) -> nn.Module:
-    return TextClassifier(huggingface.network(minilm()), 384, classes, MeanOfTokens())
-
-
-def _pieces() -> TextCodec:
-    return TextCodec((minilm() / "tokenizer.json").read_text("utf-8"), 64, marked=True)
 
 
 SCRATCH = AdamW(1e-3, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0), average=EMA(0.99))
 FINE = AdamW(1e-4, weight_decay=0.01, schedule=OneCycle(), clip=ClipNorm(1.0), average=EMA(0.99))
-PLANS = {
-    "lstm": Plan(_lstm, SCRATCH),
-    "transformer": Plan(_transformer, SCRATCH),
-    "minilm": Plan(_minilm, FINE, _pieces, 3),
-}
+
+
+def lstm() -> Plan:
+    """Read both ways; the greatest of each number stands for the text."""
+
+    def network(vocabulary: int, classes: int) -> nn.Module:
+        encoder = RecurrentEncoder(LSTM(), vocabulary, 128, 256, dropout=0.4)
+        return TextClassifier(encoder, 256, classes, MostOfTokens(), 0.5)
+
+    return Plan(network, SCRATCH)
+
+
+def transformer() -> Plan:
+    """Two blocks; the mean of the tokens stands for the text."""
+
+    def network(vocabulary: int, classes: int) -> nn.Module:
+        encoder = BERT(vocabulary, 128, 4, 2, 64, dropout=0.3, spread=0.3)
+        return TextClassifier(encoder, 128, classes, MeanOfTokens(), 0.5)
+
+    return Plan(network, SCRATCH)
+
+
+def pretrained(folder: Path) -> Plan:
+    """An encoder of Hugging Face's, which knows its language, behind the tokenizer that it was taught with.
+
+    Raises:
+        BadData, UsageError: the folder is broken, or holds no encoder.
+    """
+    known = huggingface.predictor(folder)
+    task, codec = known.task, known.codec
+    encoder = task.model if isinstance(task, Sentences) else None
+    if not isinstance(encoder, BERT) or not isinstance(codec, TextCodec):
+        raise UsageError(f"{folder} holds a network that writes; --weights takes one that reads, of the family bert")
+
+    def network(vocabulary: int, classes: int) -> nn.Module:
+        return TextClassifier(encoder, encoder.width, classes, MeanOfTokens())
+
+    return Plan(network, FINE, TextCodec(codec.tokenizer, min(64, encoder.length), marked=True), 3)
+
+
+def english() -> Plan:
+    """From MiniLM's weights."""
+    return pretrained(minilm())
 
 
 @recipe
 def sentiment(
-    model: Annotated[Plan, Choice(**PLANS)] = PLANS["lstm"],
+    model: Annotated[Callable[[], Plan], Choice(lstm=lstm, transformer=transformer, minilm=english)] = lstm,
+    weights: Path | None = None,
     data: Path | None = None,
     text: str = "text",
     label: str = "label",
@@ -76,16 +96,17 @@ def sentiment(
     descend train sentiment --model transformer              # 0.803 in 77 s
     descend train sentiment --model minilm                   # from weights that know English
     descend train sentiment --data letters.csv --label topic
+    descend train sentiment --weights bert-large/            # for a GPU: in a folder of Hugging Face's
     """
-    codec = None if model.codec is None else model.codec()
-    splits = datasets.sst2(codec) if data is None else own(data, text, label, codec, encoding)
+    plan = model() if weights is None else pretrained(weights)
+    splits = datasets.sst2(plan.codec) if data is None else own(data, text, label, plan.codec, encoding)
     assert isinstance(splits.train, Texts)
     assert isinstance(splits.codec, TextCodec)
     return Experiment(
-        task=Classify(model.network(splits.codec.vocabulary, splits.classes), model.optimizer),
+        task=Classify(plan.network(splits.codec.vocabulary, splits.classes), plan.optimizer),
         data=splits,
         batch=batch,
-        epochs=model.epochs if epochs is None else epochs,
+        epochs=plan.epochs if epochs is None else epochs,
         shuffle=ByLength(splits.train.lengths, batch),
     )
 
