@@ -23,7 +23,7 @@ def adding(
     """Add two marked numbers of a row of 200. Who cannot remember the first one stays near 1/6.
 
     descend train adding                     # an error of 0.040 (root mean square) in 70 s, on one core
-    descend train adding --cell gru
+    descend train adding --cell gru          # 0.030 in 193 s
     descend train adding --cell rnn
     descend train adding --hidden 512 --batch 512      # for a GPU
 

@@ -56,7 +56,7 @@ def shakespeare(
     """Tell a text on, letter by letter: Shakespeare's, or any other; of a folder **/*.txt, by pieces of words.
 
     descend train shakespeare --precision float32               # 1.596 in 175 s, on one core
-    descend train shakespeare --model lstm
+    descend train shakespeare --model lstm                      # 1.645 in 112 s
     descend train shakespeare --data any.txt
     descend train shakespeare --data folder --length 128 --batch 32
     descend train shakespeare --width 384 --layers 6 --length 256 --batch 32 --steps 1700 --dropout 0.2   # for a GPU
