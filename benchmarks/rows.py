@@ -318,7 +318,7 @@ ROWS = [
         "shakespeare-large",
         (
             *("shakespeare", "--width", "384", "--layers", "6", "--length", "256"),
-            *("--batch", "32", "--steps", "1700", "--dropout", "0.2"),
+            *("--batch", "32", "--steps", "1700", "--dropout", "0.3"),
         ),
         "tinyshakespeare, its last tenth",
         metric="loss",
