@@ -31,7 +31,7 @@ def summarise(
 
     descend train summarise                                   # ROUGE-L 32.6 in 42 min, on one core
     descend train summarise --data news.jsonl --summary headline
-    descend train summarise --width 512 --length 400 --epochs 20      # for a GPU
+    descend train summarise --width 384 --length 400 --epochs 20      # for a GPU
     """
     if data is None:
         splits = datasets.synopses(vocabulary, length)
