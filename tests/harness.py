@@ -299,6 +299,7 @@ CASES: dict[str, Case] = {
         lambda: models.ResNet(3, 5, (1, 1), (8, 16), norm=blocks.GroupNorm(4)), PICTURE, (5,)
     ),
     "Mirrored": Case(lambda: models.Mirrored(models.ResNet(3, 5, (1,), (8,), norm=blocks.GroupNorm(4))), PICTURE, (5,)),
+    "Soup": Case(lambda: models.Soup(models.MLP(7, 16, out=3, dropout=0.2), 2), normal(7), (3,), random=True),
     "ResNet with bottlenecks": Case(
         lambda: models.ResNet(3, 5, (1, 1), (8, 16), blocks.GroupNorm(4), models.PhotoStem(), narrow=4), PICTURE, (5,)
     ),

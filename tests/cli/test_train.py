@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,7 +121,9 @@ def test_wrong_words(words, message, capsys):
 
 def test_train_alone_lists_the_recipes(capsys):
     assert main(["train", "--help"]) == 0
-    assert "  digits " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "  digits " in said
+    assert re.search("^  text_to_picture +Make", said, re.MULTILINE)
 
 
 def test_resume_names_the_nearest_run(capsys):

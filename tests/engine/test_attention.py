@@ -16,7 +16,17 @@ def _three(places=5, others=7):
 
 
 @pytest.mark.parametrize(
-    ("how", "sizes"), [({}, (5, 7)), ({"is_causal": True}, (6, 6)), ({"scale": 0.3}, (5, 7)), ({}, (1, 1))]
+    ("how", "sizes"),
+    [
+        ({}, (5, 7)),
+        ({"is_causal": True}, (6, 6)),
+        ({"scale": 0.3}, (5, 7)),
+        ({}, (1, 1)),
+        ({"attn_mask": torch.arange(7) < torch.tensor([7, 2]).view(2, 1, 1, 1)}, (5, 7)),
+        ({"attn_mask": torch.arange(7) < torch.tensor([7, 0]).view(2, 1, 1, 1)}, (5, 7)),
+        ({"attn_mask": torch.arange(7) <= torch.arange(5).view(5, 1), "scale": 0.3}, (5, 7)),
+        ({"attn_mask": torch.linspace(-3, 3, 105, dtype=torch.float64).view(3, 5, 7)}, (5, 7)),
+    ],
 )
 def test_it_is_attention(how, sizes):
     inputs = _three(*sizes)
@@ -34,8 +44,8 @@ def test_it_is_attention(how, sizes):
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize("how", [{"attn_mask": torch.ones(5, 7, dtype=torch.bool)}, {"dropout_p": 0.0}])
-def test_masks_and_dropout_stay_with_torch(how, monkeypatch):
+@pytest.mark.parametrize("how", [{"attn_mask": torch.ones(5, 1, dtype=torch.bool)}, {"dropout_p": 0.0}])
+def test_dropout_and_masks_of_one_column_stay_with_torch(how, monkeypatch):
     monkeypatch.setattr(attention, "attend", None)
     with Products():
         scaled_dot_product_attention(*_three(), **how)
@@ -46,3 +56,12 @@ def test_scores_that_are_too_many_stay_with_torch(monkeypatch):
     monkeypatch.setattr(attention, "attend", None)
     with Products():
         scaled_dot_product_attention(*_three())
+
+
+def test_masked_products_are_captured_in_a_graph():
+    mask = torch.arange(7) < torch.tensor([7, 2]).view(2, 1, 1, 1)
+    inputs = _three()
+    call = torch.compile(lambda *each: scaled_dot_product_attention(*each, attn_mask=mask), fullgraph=True)
+    with Products():
+        found = call(*inputs)
+    torch.testing.assert_close(found, scaled_dot_product_attention(*inputs, attn_mask=mask))

@@ -11,7 +11,8 @@ from descend.engine import Clock, Compute, Descent, Diverged, Ranks
 from descend.engine.setting import Setting
 from descend.functional import Mean, keyed
 from descend.losses import cross_entropy, mse
-from descend.optim import EMA, SGD, AdamW, ClipNorm, ClipValue, Cosine, ReduceOnPlateau
+from descend.optim import EMA, SGD, AdamW, ClipNorm, ClipValue, Cosine, Muon, ReduceOnPlateau
+from descend.optim.muon import OrthogonalMomentum
 from tests.engine.pages import Line, TwoCounts, network, points
 
 BATCH = Batch(points(37).gather(torch.arange(37)))
@@ -226,6 +227,17 @@ def test_mixed_precision_follows_float32(precision):
     losses = _trained(plain, 20), _trained(mixed, 20, Compute(precision=precision))
     assert losses[1][-1] == pytest.approx(losses[0][-1], rel=0.05)
     assert all(p.dtype == torch.float32 for p in mixed.parameters())
+
+
+@pytest.mark.parametrize(("precision", "half"), [("float32", False), ("bfloat16", True)])
+def test_the_optimizer_computes_in_the_precision_of_the_passes(precision, half, monkeypatch):
+    seen = []
+    plain = OrthogonalMomentum.step
+    monkeypatch.setattr(
+        OrthogonalMomentum, "step", lambda own: [seen.append(torch.is_autocast_enabled("cpu")), plain(own)]
+    )
+    _trained(Line(network(), Muon(0.01)), 2, Compute(precision=precision))
+    assert seen == [half, half]
 
 
 def test_float16_skips_an_overflow_and_halves_its_scale():

@@ -25,6 +25,7 @@ from descend.optim import (
     RMSprop,
     named,
 )
+from descend.optim.muon import orthogonalised
 
 
 class Net(nn.Module):
@@ -244,17 +245,26 @@ class TestMuon:
         for one, other in zip(net.parameters(), twin.parameters(), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
-    def test_is_near_torchs_muon_in_bfloat16(self):
+    @pytest.mark.parametrize("half", [False, True])
+    def test_is_near_torchs_muon_in_bfloat16(self, half):
         p, q = (nn.Linear(12, 20, bias=False) for _ in range(2))
         q.load_state_dict(p.state_dict())
         start = p.weight.detach().clone()
         ours, theirs = Muon(0.1).build(named({"": p})), torch.optim.Muon(q.parameters(), lr=0.1, weight_decay=0.0)
         p.weight.grad = torch.randn(20, 12)
         q.weight.grad = p.weight.grad.clone()
-        ours.step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            ours.step()
         theirs.step()
         moved = q.weight - start
+        assert p.weight.dtype == torch.float32
         assert (p.weight - q.weight).norm() < 0.02 * moved.norm()
+
+    def test_products_are_in_half_precision_under_autocast_alone(self):
+        matrices = torch.randn(1, 12, 20)
+        assert orthogonalised(matrices, 5).dtype == torch.float32
+        with torch.autocast("cpu", torch.bfloat16):
+            assert orthogonalised(matrices, 5).dtype == torch.bfloat16
 
     def test_a_filters_update_is_orthogonal_as_the_matrix_it_is(self):
         conv = nn.Conv2d(4, 8, 3, bias=False)

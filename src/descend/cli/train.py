@@ -231,7 +231,8 @@ def _train_help(words: Sequence[str]) -> int:
         raise Wrong(f"`descend train` takes the recipe first: descend train RECIPE {' '.join(words)}")
     known = pages.house()
     print("descend train RECIPE [--arg value …] [options of the run]\n")
-    print("\n".join(f"  {page.name:12}{page.summary}" for page in known.values()))
+    width = max(map(len, known)) + 2
+    print("\n".join(f"  {page.name:{width}}{page.summary}" for page in known.values()))
     print("\nor a FILE.py of your own. `descend train RECIPE --help` lists all it takes.")
     return 0 if words else 2
 

@@ -218,7 +218,8 @@ class Descent:
         if moving.direct is None or not moving.direct(gradients):
             for parameter, gradient in zip(moving.parameters, gradients, strict=True):
                 parameter.grad = gradient
-            moving.optimizer.step()
+            with self.compute.autocast():  # a rule with products of its own computes them as the passes do
+                moving.optimizer.step()
             moving.direct = moving.direct or Direct.of(moving.optimizer, moving.parameters)
         for parameter in moving.parameters:
             parameter.grad = None

@@ -24,6 +24,7 @@ from descend.models.generative import (
     TimeEmbedding,
 )
 from descend.models.mlp import MLP
+from descend.models.soup import Soup
 from descend.models.table import TableNet
 from descend.models.text import (
     BERT,
@@ -177,6 +178,7 @@ __all__ = [
     "ResNet",
     "Score",
     "SmallStem",
+    "Soup",
     "Spectral",
     "Stage",
     "Stem",

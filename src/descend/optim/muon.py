@@ -147,18 +147,21 @@ def orthogonalised(matrices: Float[Tensor, "n rows columns"], iterations: int) -
 
         X ← a·X + (b·A + c·A²)·X,    A = X·Xᵀ,    from X = G / ‖G‖
 
-    with Jordan's coefficients, whose slope at 0 is as steep as it can be. In bfloat16 on CUDA, which it bears.
+    with Jordan's coefficients, whose slope at 0 is as steep as it can be. In bfloat16, which it bears, on CUDA and
+    wherever the passes are in half precision (autocast).
     """
     a, b, c = _COEFFICIENTS
-    dtype = torch.bfloat16 if matrices.is_cuda else torch.promote_types(matrices.dtype, torch.float32)
-    x = matrices.to(dtype)
+    kind = matrices.device.type
+    half = matrices.is_cuda or torch.is_autocast_enabled(kind)
+    x = matrices.to(torch.bfloat16 if half else torch.promote_types(matrices.dtype, torch.float32))
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    with torch.autocast(kind, enabled=False):
+        for _ in range(iterations):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).contiguous()
 
 
