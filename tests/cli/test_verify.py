@@ -15,7 +15,7 @@ from tests.cli.page import tiny as good
 
 
 @recipe
-def tiny(epochs: int = 100, dropout: float = 0.0):
+def tiny(epochs: int = 400, dropout: float = 0.0):
     made = good.function(epochs=epochs, dropout=dropout)
     step = made.task.step
 
@@ -32,7 +32,7 @@ def tiny(epochs: int = 100, dropout: float = 0.0):
 
 @pytest.mark.slow
 def test_resume_is_verified(capsys):
-    assert main(["verify", "resume", str(PAGE), "--epochs", "100", "--dropout", "0.2"]) == 0
+    assert main(["verify", "resume", str(PAGE), "--epochs", "400", "--dropout", "0.2"]) == 0
     said = capsys.readouterr().out
     assert "kill   after" in said
     assert said.endswith("verified: resumed = unbroken\n")

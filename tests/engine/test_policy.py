@@ -19,7 +19,9 @@ from descend.functional import keyed
 from descend.optim import EMA, SGD, AdamW
 from tests.engine.pages import Line, line, network, points
 
-OPEN = Compute("cpu", channels_last=False, hold_memory=False, threads=1, compile=False, graph=False, products=False)
+OPEN = Compute(
+    "cpu", channels_last=False, hold_memory=False, threads=1, compile=False, graph=False, products=False, onednn=False
+)
 """Only the precision is to be chosen."""
 
 
@@ -107,6 +109,18 @@ def test_a_slower_way_is_left():
     compute, (note,) = chosen(Net(slow=0.001, quick=0.008), OPEN)
     assert compute.precision == "float32"
     assert note.startswith("precision bfloat16: left (")
+
+
+@pytest.mark.slow
+def test_memory_is_held_unless_that_is_slower(monkeypatch):
+    asked, model = replace(OPEN, precision="float32", hold_memory=None), Net(slow=0.01)
+    compute, (note,) = chosen(model, asked)
+    assert compute.hold_memory
+    assert note.startswith("hold_memory: kept (")
+    monkeypatch.setattr(memory, "hold", lambda on: vars(model).update(slow=0.02 if on else 0.01))
+    compute, (note,) = chosen(model, asked)
+    assert not compute.hold_memory
+    assert note.startswith("hold_memory: left (0.5")
 
 
 @pytest.mark.parametrize("steps", [0, 1, policy.STEPS - 1])

@@ -73,6 +73,7 @@ def description(**changed: Any) -> dict[str, Any]:
             "compile": False,
             "graph": False,
             "products": False,
+            "onednn": True,
             "micro": 4,
             "threads": 2,
             "ranks": 1,

@@ -60,7 +60,7 @@ def test_a_whole_run_is_shown_with_score_curves_confusion_time_and_command(tmp_p
         "Nothing stands out",
         "To do it again",
         "descend train digits --hidden 128 64 --lr 0.001 --no-flip --data 'a b.csv' --seed 3 --steps 240 "
-        "--device cpu --precision float32 --compile off --graph off --products off --threads 2 --micro 4",
+        "--device cpu --precision float32 --compile off --graph off --products off --onednn on --threads 2 --micro 4",
     ):
         assert expected in page.text
     assert page.tags.count("svg") == 4

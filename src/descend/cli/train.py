@@ -46,6 +46,7 @@ class Options:
     graph: Annotated[Switch, help_text("Compile loss and gradients as one graph; auto as above.")] = "auto"
     channels_last: Annotated[Switch, help_text("Lay filters out with their channels last.")] = "auto"
     products: Annotated[Switch, help_text("Attention as two products in place of torch's fused kernel.")] = "auto"
+    onednn: Annotated[Switch, help_text("Float32 products by oneDNN in place of MKL.")] = "auto"
     hold_memory: Annotated[Switch, help_text("Keep freed memory in the process.")] = "auto"
     micro: Annotated[int, help_text("Parts in which a batch is worked through; the result is the same.")] = 1
     ranks: Annotated[int, help_text("Processes that share each batch; the result is the same.")] = 1

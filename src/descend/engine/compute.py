@@ -39,6 +39,7 @@ class Compute:
         hold_memory: freed memory stays with the process instead of going back to the system every step (glibc).
         products: attention as two batched products with a softmax between (`attention.Products`), in place of
             torch's fused kernel.
+        onednn: float32 matrix products by oneDNN in place of MKL (`onednn.use`), on CPU.
         threads: CPU threads.
         micro: how many micro-batches one batch is worked through in; the gradients are the full batch's.
     """
@@ -50,6 +51,7 @@ class Compute:
     channels_last: bool | None = None
     hold_memory: bool | None = None
     products: bool | None = None
+    onednn: bool | None = None
     threads: int | None = None
     micro: int = 1
 
@@ -72,6 +74,7 @@ class Compute:
             channels_last=bool(self.channels_last),
             hold_memory=bool(self.hold_memory),
             products=bool(self.products),
+            onednn=bool(self.onednn),
             threads=self.threads or torch.get_num_threads(),
         )
 

@@ -1,8 +1,9 @@
 """Which way of computing is fastest here: found before step 0, by trying.
 
 Ways are tried one after the other, each on top of those kept so far. One is kept if a step taken in it agrees with the
-step without it (`rehearsal`) and if it is faster by more than measuring errs; compilation, if what it saves over the
-remaining steps exceeds what compiling took. Runs too short to win anything try nothing.
+step without it (`rehearsal`) and if it is faster by more than measuring errs; held memory, if it is not slower;
+compilation, if what it saves over the remaining steps exceeds what compiling took. Runs too short to win anything try
+nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from descend.engine.setting import filters
 
 GAIN = 1.05
 """How much faster a way must be to be kept; medians of a few steps differ by less than this without a cause."""
+HARMLESS = 0.98
+"""The same for a way that costs nothing and whose gain a trial may miss."""
 STEPS = 400
 """Fewest steps of a run in which anything is tried: a trial takes some ten."""
 SECONDS = 2.0
@@ -50,12 +53,14 @@ class Way:
         worth: whether it can pay for this step, in the way kept so far.
         least: shortest rest of a run, in seconds, in which it is tried.
         each: the same for each parameter tensor.
+        gain: how much faster it must be to be kept.
     """
 
     changes: Mapping[str, Any]
     worth: Callable[[Rehearsal, Compute], bool]
     least: float = SECONDS
     each: float = 0.0
+    gain: float = GAIN
 
     @property
     def compiles(self) -> bool:
@@ -97,9 +102,12 @@ def _captured_in_float32(rehearsal: Rehearsal, compute: Compute) -> bool:
 
 
 WAYS = (
-    Way({"hold_memory": True}, _on_cpu),
+    # Whether freed memory goes back, to be fetched again page by page, changes with what lies at the heap's end: a
+    # trial of some steps may see none of it where a later hour is all of it.
+    Way({"hold_memory": True}, _on_cpu, gain=HARMLESS),
     Way({"threads": 1}, lambda rehearsal, compute: compute.device == "cpu" and (compute.threads or 1) > 1),
     Way({"channels_last": True}, _convolves),
+    Way({"onednn": True}, _on_cpu),
     Way({"precision": "bfloat16"}, _has_bfloat16),
     Way({"products": True}, _attends),
     # On CPU, torch's attention is so slow in bfloat16 that only both together may gain.
@@ -182,9 +190,9 @@ class _Search:
             found = (found + self._seconds()) / 2
         saved = (self.seconds - found) * self.steps
         speed = f"{self.seconds / found:.2f} times as fast, {self.seconds * 1e3:.3g} to {found * 1e3:.3g} ms a step"
-        if self.seconds < GAIN * found:
+        if self.seconds < way.gain * found:
             self._back(f"{way}: left ({speed})")
-        elif saved < cost:
+        elif max(saved, 0) < cost:
             self._back(f"{way}: left ({speed}; that saves {saved:.0f} s and took {cost:.0f} s)")
         else:
             self.compute, self.reference, self.nearby, self.seconds = trial, outcome, {}, found

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from descend.engine import memory
+from descend.engine import memory, onednn
 from descend.engine.compiling import compile_networks, compile_steps, decompile
 from descend.engine.compute import Compute
 from descend.engine.passes import Clock
@@ -39,6 +39,7 @@ class Setting:
         if compute.threads != torch.get_num_threads():
             torch.set_num_threads(compute.threads or 1)
         memory.hold(bool(compute.hold_memory))
+        onednn.use(bool(compute.onednn))
         self._lay(bool(compute.channels_last))
         if self._compiled:  # by us: what came compiled stays so
             decompile(self.task)

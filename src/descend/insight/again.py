@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+CHOICES = ("device", "precision", "compile", "graph", "channels_last", "hold_memory", "products", "onednn", "threads")
+"""What `descend train` can be told of the compute, in the order in which its help has it."""
+
 
 def command(run: Mapping[str, Any]) -> str:
     """The line that repeats a run."""
@@ -29,7 +32,7 @@ def chosen(compute: Mapping[str, Any]) -> list[str]:
     """The words that make another run compute as a run.json says. What was chosen by measuring is told, because
     measured again it might come out otherwise."""
     words = []
-    for name in ("device", "precision", "compile", "graph", "channels_last", "hold_memory", "products", "threads"):
+    for name in CHOICES:
         value = compute.get(name)
         if value is not None:
             option = "--" + name.replace("_", "-")
