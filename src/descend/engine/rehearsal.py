@@ -114,7 +114,7 @@ class Rehearsal:
             self.undo()
         return Outcome(metrics, gradients)
 
-    def seconds(self, budget: float = 0.5, most: int = 100) -> float:
+    def seconds(self, budget: float = 0.5, most: int = 400) -> float:
         """Seconds of one step: the median over some, three at least and as many as fit into the budget; of steps that
         take longer than it, two are enough."""
         self._keep()
