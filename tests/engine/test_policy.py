@@ -323,6 +323,24 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     assert [note.partition(":")[0] for note in notes] == ["whole-step graph", "precision bfloat16"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "tried"),
+    [("", ["whole-step graph: left"]), ("cannot be captured", ["whole-step graph: refused", "torch.compile: left"])],
+)
+def test_networks_are_compiled_only_where_the_whole_step_cannot_be(monkeypatch, error, tried):
+    def capture(task, compute, made):
+        if error:
+            raise RuntimeError(error)
+
+    monkeypatch.setattr(setting, "compile_steps", capture)
+    monkeypatch.setattr(setting, "compile_networks", lambda task, made: None)
+    ways = (way(graph=True), way(compile=True))
+    monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0, each=0.0) for each in ways))
+    _, notes = chosen(Net(slow=0.01), replace(OPEN, precision="float32", graph=None, compile=None))
+    assert [note.partition(" (")[0] for note in notes] == tried
+
+
 class Attending(nn.Module):
     """6 → 2 through attention; slow, unless both in bfloat16 and with its attention as products."""
 

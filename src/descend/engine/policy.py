@@ -2,8 +2,8 @@
 
 Ways are tried one after the other, each on top of those kept so far. One is kept if a step taken in it agrees with the
 step without it (`rehearsal`) and if it is faster by more than measuring errs; held memory, if it is not slower;
-compilation, if what it saves over the remaining steps exceeds what compiling took. Runs too short to win anything try
-nothing.
+compilation, if what it saves over the remaining steps exceeds what compiling took; networks alone are compiled only
+where the step as a whole cannot be. Runs too short to win anything try nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ SECONDS = 2.0
 TWICE = 60.0
 """Shortest rest of a run, in seconds, in which both ways are timed twice, in turns: a shared machine has fast and slow
 moments that last seconds, and one of them would decide."""
+MANY = 2000
+"""Fewest steps of such a rest: turns are ten steps more for each way."""
 COMPILING = 120.0
 """Shortest rest of a run, in seconds, in which compilation is tried unasked: it takes 5 to 40, and saves a few percent
 where it saves anything."""
-TENSOR = 2.0
+TENSOR = 5.0
 """Seconds of rest for each parameter tensor that compilation must have before it besides: deep networks take half a
-second a tensor, and win a quarter of the rest at most."""
+second a tensor, and win a tenth of the rest."""
 
 
 _NAMES = {"compile": "torch.compile", "graph": "whole-step graph"}
@@ -169,11 +171,14 @@ class _Search:
         self.notes: list[str] = []
         self.reference = rehearsal.outcome()
         self.nearby: dict[str, Outcome] = {}
+        self.compiled_in_vain = False
         self.seconds = self._seconds()
 
     def attempt(self, way: Way) -> None:
         """Keep the way if it is right and pays."""
         tensors = sum(1 for _ in self.rehearsal.task.parameters())
+        if way.compiles and self.compiled_in_vain:  # a part of a step does not gain where the whole did not
+            return
         if self.seconds * self.steps < max(way.least, way.each * tensors):
             return
         begin = time.perf_counter()
@@ -183,17 +188,17 @@ class _Search:
             self._back(f"{way}: refused ({wrong})")
             return
         found = self._seconds()
-        if self.seconds * self.steps >= TWICE:
+        if self.steps >= MANY and self.seconds * self.steps >= TWICE:
             found = min(found, self._turns(trial))
         saved = (self.seconds - found) * self.steps
         speed = f"{self.seconds / found:.2f} times as fast, {self.seconds * 1e3:.3g} to {found * 1e3:.3g} ms a step"
-        if self.seconds < way.gain * found:
-            self._back(f"{way}: left ({speed})")
-        elif max(saved, 0) < cost:
-            self._back(f"{way}: left ({speed}; that saves {saved:.0f} s and took {cost:.0f} s)")
-        else:
+        faster = self.seconds >= way.gain * found
+        if faster and max(saved, 0) >= cost:
             self.compute, self.reference, self.nearby, self.seconds = trial, outcome, {}, found
             self.notes.append(f"{way}: kept ({speed})")
+        else:
+            self.compiled_in_vain = way.compiles
+            self._back(f"{way}: left ({speed}{f'; that saves {saved:.0f} s and took {cost:.0f} s' if faster else ''})")
 
     def _turns(self, trial: Compute) -> float:
         """Time both ways in turns, by the least of each: whatever else the machine does only adds."""
