@@ -251,6 +251,7 @@ CASES: dict[str, Case] = {
     "FeaturePyramid": Case(lambda: Coarsest(blocks.FeaturePyramid((4, 3), 6)), pyramid, (6, 12, 12), rebuilt=False),
     "PatchEmbed": Case(lambda: blocks.PatchEmbed(4, 8, 3), SMALL, (8, 2, 2)),
     "ConvStem": Case(lambda: blocks.ConvStem(3, 8, (4, 6), blocks.GroupNorm(2)), PICTURE, (8, 4, 4)),
+    "ConvStem, deep": Case(lambda: blocks.ConvStem(3, 8, (4, 6), blocks.GroupNorm(2), 2), PICTURE, (8, 4, 4)),
     "LearnedPositions": Case(lambda: blocks.LearnedPositions(9, 8), WORDS, (5, 8)),
     "SinusoidalPositions": Case(lambda: blocks.SinusoidalPositions(8), WORDS, (5, 8)),
     "LearnedGrid": Case(lambda: blocks.LearnedGrid(4, 6, 6), SMALL, (4, 6, 6)),

@@ -108,6 +108,12 @@ def test_pictures_that_do_not_fit_are_refused(block, words):
         block(torch.ones(1, 3, 30, 50))
 
 
+def test_the_last_convolution_of_each_size_halves_it():
+    stem = ConvStem(3, 8, (4, 6), depth=2)
+    made = [(block[0].in_channels, block[0].out_channels, block[0].stride[0]) for block in stem.body]
+    assert made == [(3, 4, 1), (4, 4, 2), (4, 6, 1), (6, 6, 2)]
+
+
 def test_a_norm_for_other_axes_is_refused():
     with pytest.raises(ValueError, match=r"batch, place, place, place\]|channels, place, place, place\]"):
         ConvBlock(3, 4, norm=BatchNorm(), axes=3)

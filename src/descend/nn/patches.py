@@ -43,21 +43,31 @@ class ConvStem(nn.Module):
         width: of a token.
         widths: channels behind each halving.
         norm: behind each convolution.
+        depth: convolutions of each size; the last of them halves it.
 
     Raises:
         ValueError: the picture cannot be halved so often.
     """
 
-    def __init__(self, channels: int, width: int, widths: tuple[int, ...] = (32, 64), norm: Norm = BatchNorm()):
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        widths: tuple[int, ...] = (32, 64),
+        norm: Norm = BatchNorm(),
+        depth: int = 1,
+    ):
         super().__init__()
         self.channels = channels
         self.width = width
         self.widths = widths
         self.norm = norm
+        self.depth = depth
         self.body = nn.Sequential(
             *(
-                ConvBlock(before, after, 3, 2, norm, ReLU())
+                ConvBlock(after if place else before, after, 3, 2 if place == depth - 1 else 1, norm, ReLU())
                 for before, after in zip((channels, *widths), widths, strict=False)
+                for place in range(depth)
             )
         )
         self.map = nn.Conv2d(widths[-1], width, 1)

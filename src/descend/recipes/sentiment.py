@@ -64,7 +64,7 @@ def transformer() -> Plan:
 def pretrained(folder: Path) -> Plan:
     """An encoder of Hugging Face's, which knows its language, behind the tokenizer that it was taught with.
 
-    A few thousand texts move it anywhere near its weights, so three copies are taught and averaged, each over its way
+    A few thousand texts move it anywhere near its weights, so four copies are taught and averaged, each over its way
     too; the table of words, of which most do not come, stays as it is. Its dropout is off: the sharpness-aware rule
     keeps it from learning by heart, and does better alone.
 
@@ -84,9 +84,9 @@ def pretrained(folder: Path) -> Plan:
                 module.p = 0.0
             elif isinstance(module, Attention):
                 module.dropout = 0.0
-        return Soup(TextClassifier(encoder, encoder.width, classes, MeanOfTokens()), 3)
+        return Soup(TextClassifier(encoder, encoder.width, classes, MeanOfTokens()), 4)
 
-    return Plan(network, FINE, TextCodec(codec.tokenizer, min(64, encoder.length), marked=True), batch=96, epochs=10)
+    return Plan(network, FINE, TextCodec(codec.tokenizer, min(64, encoder.length), marked=True), batch=128, epochs=13)
 
 
 def english() -> Plan:

@@ -36,9 +36,19 @@ def convolutions(channels: int, width: int) -> ConvStem:
     return ConvStem(channels, width, (32, 64))
 
 
+def deep(channels: int, width: int) -> ConvStem:
+    """Four convolutions, two of each size, and wider: the stem does as much work as the blocks."""
+    return ConvStem(channels, width, (64, 128), depth=2)
+
+
 def light(splits: Splits) -> Augment:
     """Mirrored, and shifted by a sixteenth of a side."""
     return Compose((Flip(), RandomCrop(splits.shape[1] // 16)))
+
+
+def cut(splits: Splits) -> Augment:
+    """Also with a square cut out (DeVries and Taylor 2017)."""
+    return Compose((Flip(), RandomCrop(splits.shape[1] // 8), Cutout()))
 
 
 def strong(splits: Splits) -> Augment:
@@ -53,10 +63,10 @@ def vit(
     data: Annotated[Callable[[], Splits], Choice(fashion=datasets.fashion_mnist, cifar10=datasets.cifar10)] = (
         datasets.fashion_mnist
     ),
-    stem: Annotated[Callable[[int, int], PatchEmbed | ConvStem], Choice(patches=patches, convolutions=convolutions)] = (
-        patches
-    ),
-    augment: Annotated[Callable[[Splits], Augment], Choice(light=light, strong=strong)] = light,
+    stem: Annotated[
+        Callable[[int, int], PatchEmbed | ConvStem], Choice(patches=patches, convolutions=convolutions, deep=deep)
+    ] = patches,
+    augment: Annotated[Callable[[Splits], Augment], Choice(light=light, cut=cut, strong=strong)] = light,
     width: int = 128,
     depth: int = 4,
     heads: int = 4,
