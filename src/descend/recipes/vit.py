@@ -79,6 +79,7 @@ def vit(
     descend train vit --stem convolutions
     descend train vit --data cifar10 --epochs 9                            # accuracy 0.795 in 13 min
     descend train vit --data cifar10 --stem convolutions --epochs 9        # accuracy 0.820 in 15 min on two cores
+    descend train vit --data cifar10 --stem deep --augment cut --epochs 24 # accuracy 0.890 in an hour on one core
     # For a GPU:
     descend train vit --data cifar10 --stem convolutions --augment strong --width 384 --depth 9 --heads 6 --epochs 60
     """
