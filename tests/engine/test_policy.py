@@ -111,16 +111,14 @@ def test_a_slower_way_is_left():
     assert note.startswith("precision bfloat16: left (")
 
 
-@pytest.mark.slow
-def test_memory_is_held_unless_that_is_slower(monkeypatch):
-    asked, model = replace(OPEN, precision="float32", hold_memory=None), Net(slow=0.01)
-    compute, (note,) = chosen(model, asked)
-    assert compute.hold_memory
-    assert note.startswith("hold_memory: kept (")
-    monkeypatch.setattr(memory, "hold", lambda on: vars(model).update(slow=0.02 if on else 0.01))
-    compute, (note,) = chosen(model, asked)
-    assert not compute.hold_memory
-    assert note.startswith("hold_memory: left (0.5")
+@pytest.mark.parametrize(("held", "words"), [(0.0101, "kept (0.99"), (0.011, "left (0.91")])
+def test_memory_is_held_unless_that_is_slower(monkeypatch, held, words):
+    state = []
+    monkeypatch.setattr(memory, "hold", state.append)
+    monkeypatch.setattr(Rehearsal, "seconds", lambda *_: held if state[-1] else 0.01)
+    compute, (note,) = chosen(Net(slow=0.0), replace(OPEN, precision="float32", hold_memory=None))
+    assert note.startswith(f"hold_memory: {words}")
+    assert compute.hold_memory == state[-1] == ("kept" in words)
 
 
 @pytest.mark.parametrize("steps", [0, 1, policy.STEPS - 1])
@@ -323,7 +321,6 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     assert [note.partition(":")[0] for note in notes] == ["whole-step graph", "precision bfloat16"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "tried"),
     [("", ["whole-step graph: left"]), ("cannot be captured", ["whole-step graph: refused", "torch.compile: left"])],
@@ -335,9 +332,10 @@ def test_networks_are_compiled_only_where_the_whole_step_cannot_be(monkeypatch, 
 
     monkeypatch.setattr(setting, "compile_steps", capture)
     monkeypatch.setattr(setting, "compile_networks", lambda task, made: None)
+    monkeypatch.setattr(Rehearsal, "seconds", lambda *_: 0.01)
     ways = (way(graph=True), way(compile=True))
     monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0, each=0.0) for each in ways))
-    _, notes = chosen(Net(slow=0.01), replace(OPEN, precision="float32", graph=None, compile=None))
+    _, notes = chosen(Net(slow=0.0), replace(OPEN, precision="float32", graph=None, compile=None))
     assert [note.partition(" (")[0] for note in notes] == tried
 
 
