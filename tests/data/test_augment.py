@@ -442,3 +442,17 @@ def test_quarter_turns_move_pictures_masks_and_boxes_alike():
     assert torch.equal(again["x"], turned["x"])
     with pytest.raises(ValueError, match="a picture of 12×10 is no square: give Flip or Affine instead"):
         Turn()(Batch(x=pictures(2)), keys(2))
+
+
+def test_what_cannot_be_mixed_or_drawn_is_refused():
+    keys = torch.arange(2)
+    for batch in (
+        Batch(x=torch.rand(2, 1, 4, 4), target=torch.zeros(2, 4, 4, dtype=torch.int64)),
+        Batch(x=torch.rand(2, 1, 4, 4), boxes=torch.rand(2, 3, 4), target=torch.zeros(2, 3, dtype=torch.int64)),
+    ):
+        for mixing in (Mixup(3), CutMix(3)):
+            with pytest.raises(ValueError, match="mixes one class a picture"):
+                mixing(batch, keys)
+    for part in (CutMix(3), Crop(2, 2), Compose((Flip(), Mixup(3)))):
+        with pytest.raises(ValueError, match=f"RandAugment: {type(part).__name__} does not keep samples apart"):
+            RandAugment((Flip(), part))

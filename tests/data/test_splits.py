@@ -97,3 +97,11 @@ def test_one_sample_too_many_is_named_by_its_number():
     check_labels(torch.tensor([0, 9, 3]), 10, "here", several=True)
     with pytest.raises(BadData, match=r"here: 1 labels are out of range, first -1 of sample 2; .* a label is 0 … 9"):
         check_labels(torch.tensor([0, 9, -1]), 10, "here")
+
+
+def test_the_first_of_each_class_is_learned_from_also_where_classes_are_many():
+    classes = torch.cat([torch.arange(30), torch.full((6,), 30), torch.full((6,), 31)])
+    train, valid, test = split(42, (0.7, 0.15, 0.15), 0, classes=classes)
+    assert set(classes[train].tolist()) == set(range(32))
+    assert set(classes[torch.cat([valid, test])].tolist()) == {30, 31}
+    assert [len(part) for part in (train, valid, test)] == [32, 4, 6]

@@ -90,3 +90,14 @@ def test_a_picture_without_error_and_one_without_a_window():
     assert ssim.compute() == pytest.approx(1)
     with pytest.raises(ValueError, match="windows of 11×11, and a picture has 31×10: give larger ones"):
         ssim.update(target[:, :, :10], target[:, :, :10])
+
+
+def test_a_class_that_is_nowhere_counts_nothing():
+    target = torch.tensor([[0, 1, 1, 0]])
+    outputs = torch.nn.functional.one_hot(target, 3).movedim(2, 1).float()
+    for metric in (Dice(), IoU()):
+        metric.update(outputs, target)
+        assert metric.compute() == 1
+    nothing = Dice()
+    nothing.update(outputs[:, :, :1], target[:, :1])
+    assert nothing.compute() == 0

@@ -76,6 +76,7 @@ def test_pictures_of_other_sizes_are_taken(name, size):
     ("model", "size", "words"),
     [
         (ANY_SIZE["vit"], 30, "pictures of 30×30 are not made of squares of 8×8"),
+        (ANY_SIZE["convnext"], 7, "ConvNeXt: a picture of 7×7 is divided by 8: give 8×8 or more"),
         (ANY_SIZE["vgg"], 3, "a picture of 3×3 is halved 2 times: give 4×4 or more"),
         (lambda: models.UNet(3, 2, (4, 8, 8), GroupNorm(2)), 30, "30×30 cannot be halved 2 times: .* to 32×32"),
     ],

@@ -226,6 +226,7 @@ def test_a_stack_ends_in_a_norm_only_where_one_is_wanted():
         (lambda: Rotary(7), "Rotary: 7 is not divisible by 2; give 6"),
         (lambda: SinusoidalGrid(6), "SinusoidalGrid: 6 is not divisible by 4; give 4"),
         (lambda: RelativeBias(2, 6), "RelativeBias: 6 is not divisible by 4"),
+        (lambda: RelativeBias(2, 32, 8), "RelativeBias: farthest is 8, but 8 distances have a bucket each"),
         (lambda: LearnedPositions(3, 4)(draw(1, 4, 4).float()), "4 tokens, but places were learned for 3"),
     ],
 )

@@ -50,3 +50,11 @@ def test_layers_begin_to_move_one_after_the_other(optimizer):
 def test_rates_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="give lowest in"):
         Rates(**wrong)
+
+
+@pytest.mark.parametrize(("layers", "expected"), [(1, [0.1]), (2, [0.001, 0.1]), (4, [0.001, 0.1])])
+def test_the_last_layer_has_the_whole_rate_in_any_network(layers, expected):
+    built = SGD(0.1, rates=Rates(0.01, unfreeze=0.5)).build(named({"": network(layers)}))
+    rates = sorted(group["base_lr"] for group in built.param_groups)
+    assert [round(rate, 6) for rate in (rates[:1] if layers == 1 else [rates[0], rates[-1]])] == expected
+    assert min(group["begin"] for group in built.param_groups) == 0

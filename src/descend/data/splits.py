@@ -102,7 +102,7 @@ def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor,
 
     Sample i of a class of m, in the class's shuffled order, stands at (i + ½) / m, and all samples are cut by where
     they stand: the parts have the asked sizes to one sample, whatever the classes' own sizes. The first of each class
-    goes into the first part.
+    goes into the first part, which is larger for it where classes are many and small.
 
     Raises:
         ValueError: the fractions are not the whole.
@@ -120,6 +120,7 @@ def split(n: int, fractions: tuple[float, ...], *keys: int, classes: Int[Tensor,
     shuffled = keyed.permutation(n, *keys, len(groups))
     order = shuffled[places[shuffled].argsort(stable=True)]
     bounds = [round(n * sum(fractions[:i])) for i in range(1, len(fractions))]
+    bounds = [max(bound, len(groups)) for bound in bounds] if classes is not None else bounds
     found = [part.sort().values for part in order.tensor_split(bounds)]
     if any(len(part) == 0 for part in found):
         said = " / ".join(f"{fraction:g}" for fraction in fractions)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 
+NUMBERS = 2**22
+"""Of one batch: a thousand small pictures, or sixteen of 512×512, whose feature maps take some GB."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What an evaluation found.
@@ -41,14 +45,15 @@ class Evaluation:
 def evaluate(
     task: Task,
     data: Data,
-    batch: int = 1000,
+    batch: int | None = None,
     compute: Compute | None = None,
     ranks: Ranks | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Score a task on data, with its averaged weights where it keeps any, in evaluation mode.
 
-    Ranks take every so-many-th sample; their metrics are summed at the end. ``say`` is told before the second batch
+    A batch is 1,000 samples, or as many as hold `NUMBERS`; ``batch`` tells it otherwise. Ranks take every so-many-th
+    sample; their metrics are summed at the end. ``say`` is told before the second batch
     what the metrics will keep, when that grows with the number of samples.
 
     Raises:
@@ -65,7 +70,7 @@ def evaluate(
     task.eval()
     try:
         with torch.no_grad(), task.averaged(), compute.autocast():
-            for number, index in enumerate(own.split(batch if data.alike else 1)):
+            for number, index in enumerate(own.split((batch or _fitting(data)) if data.alike else 1)):
                 task.evaluate(data.gather(index).to(device), metrics)
                 if number == 0 and say is not None:
                     _announce(metrics, len(index), len(own), say)
@@ -76,6 +81,12 @@ def evaluate(
     scores = {name: value.item() for name, value in computed.items() if value.numel() == 1}
     tables = {name: value.tolist() for name, value in computed.items() if value.numel() != 1}
     return Evaluation(scores, tables, len(data), kept, time.perf_counter() - start)
+
+
+def _fitting(data: Data) -> int:
+    """Samples of one batch."""
+    leaves = [value for value in data.gather(torch.tensor([0])).values() if isinstance(value, Tensor)]
+    return max(1, min(1000, NUMBERS // max(1, sum(leaf.numel() for leaf in leaves))))
 
 
 def _bytes(metrics: MetricCollection) -> tuple[int, int]:

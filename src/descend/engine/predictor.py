@@ -76,8 +76,8 @@ class Predictor:
         finally:
             self.task.train(training)
 
-    def evaluate(self, data: Data, batch: int = 1000) -> Evaluation:
-        """The task's own metrics on data."""
+    def evaluate(self, data: Data, batch: int | None = None) -> Evaluation:
+        """The task's own metrics on data, by as many samples at a time as `engine.evaluate` takes."""
         return evaluate(self.task, data, batch)
 
     def save(self, folder: str | Path, scores: Mapping[str, float] | None = None) -> Path:

@@ -42,22 +42,24 @@ class Accuracy(Confusion):
 
 class Dice(Confusion):
     """2·|A ∩ B| / (|A| + |B|) of the places of a class and those it was found at, averaged over the classes but the
-    first, the background (Dice 1945); over all data, so that a picture without the class does not count as one."""
+    first, the background (Dice 1945); over all data, so that a picture without the class does not count as one. A class
+    that neither is there nor was found counts nothing."""
 
     higher_is_better = True
 
     def compute(self) -> Tensor:
         both = self.counts.sum(0) + self.counts.sum(1)
-        return (2 * self.counts.diagonal() / both.clamp(min=1))[1:].mean()
+        shares = 2 * self.counts.diagonal() / both.clamp(min=1)
+        return shares[1:].sum() / (both[1:] > 0).sum().clamp(min=1)
 
 
 class IoU(Confusion):
-    """|A ∩ B| / |A ∪ B| of the places of a class and those it was found at, averaged over all classes (Everingham
-    et al. 2010, section 4.3)."""
+    """|A ∩ B| / |A ∪ B| of the places of a class and those it was found at, averaged over the classes that
+    are there or were found (Everingham et al. 2010, section 4.3)."""
 
     higher_is_better = True
 
     def compute(self) -> Tensor:
         common = self.counts.diagonal()
         union = self.counts.sum(0) + self.counts.sum(1) - common
-        return (common / union.clamp(min=1)).mean()
+        return (common / union.clamp(min=1)).sum() / (union > 0).sum().clamp(min=1)

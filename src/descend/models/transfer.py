@@ -17,7 +17,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def new_head(network: Network, classes: int) -> Network:
     """The same network, to be taught other classes: its last layer made anew, all else kept.
 
-    >>> network = new_head(load("runs/photos-1").task.model, classes=40)
+    >>> network = new_head(load("runs/photos-1").task.model.network, classes=40)
 
     Raises:
         ValueError: the network has no linear ``head``.

@@ -193,13 +193,17 @@ class RelativeBias(Relation):
     Args:
         heads: of the attention.
         buckets: of distances, half for what comes before and half for what comes after, each half even.
-        farthest: distances from here on share a bucket.
+        farthest: distances from here on share a bucket; more than the distances that have a bucket each.
         both: look both ways; False gives all buckets to what comes before, for causal attention.
     """
 
     def __init__(self, heads: int, buckets: int = 32, farthest: int = 128, both: bool = True):
         super().__init__()
         _even("RelativeBias", buckets, 4 if both else 2)
+        if farthest <= (near := buckets // (4 if both else 2)):
+            raise ValueError(
+                f"RelativeBias: farthest is {farthest}, but {near} distances have a bucket each: give more"
+            )
         self.heads = heads
         self.buckets = buckets
         self.farthest = farthest

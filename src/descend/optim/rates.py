@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rates:
     """Args: lowest: the first stage's share of the rate, in (0, 1]; unfreeze: share of the run after which the first
-    stage begins to move, in [0, 1); stages: 2 or more, each of which costs a step another kernel."""
+    stage begins to move, in [0, 1); stages: 2 or more, each of which costs a step another kernel; a network of fewer
+    layers has one for each."""
 
     lowest: float = 0.1
     unfreeze: float = 0.0
@@ -38,12 +39,13 @@ class Rates:
     def groups(self, groups: list[dict[str, Any]], parameters: list[Named], lr: float) -> list[dict[str, Any]]:
         """Each group cut by stages, with a rate, and ``begin``, the progress from which it moves."""
         modules = {id(module): place for place, module in enumerate(dict.fromkeys(one.module for one in parameters))}
-        stage_of = {id(one.parameter): self.stages * modules[id(one.module)] // len(modules) for one in parameters}
+        stages = min(self.stages, len(modules))
+        stage_of = {id(one.parameter): stages * modules[id(one.module)] // len(modules) for one in parameters}
         found = []
         for group in groups:
-            for stage in range(self.stages):
+            for stage in range(stages):
                 held = [p for p in group["params"] if stage_of[id(p)] == stage]
-                above = 1 - stage / (self.stages - 1)
+                above = 1 - stage / (stages - 1) if stages > 1 else 0.0
                 changed = {
                     "params": held,
                     "lr": group.get("lr", lr) * self.lowest**above,

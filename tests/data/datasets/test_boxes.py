@@ -2,8 +2,10 @@
 
 import json
 import os
+import struct
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,21 @@ def test_yolo(voc):
         text.write_text(line)
         with pytest.raises(BadData, match=words):
             datasets.yolo(voc / "JPEGImages", voc / "labels", ("cat", "dog"))
+    text.write_bytes("0 0.5 0.5 1 1 é".encode("latin-1"))
+    with pytest.raises(BadData, match=r"a.txt is no UTF-8 text .*: save it anew"):
+        datasets.yolo(voc / "JPEGImages", voc / "labels", ("cat", "dog"))
+    text.write_text("0 0.35 0.5 0.5 0.625\n\n", encoding="utf-8-sig")
+    giant = b"\x89PNG\r\n\x1a\n" + png("IHDR", struct.pack(">IIBBBBB", 30000, 30000, 8, 0, 0, 0, 0)) + png("IDAT", b"")
+    (voc / "JPEGImages" / "giant.png").write_bytes(giant)
+    with pytest.warns(UserWarning, match=r"one thing is odd: .*giant.png looks like a decompression bomb"):
+        boxes = found(datasets.yolo(voc / "JPEGImages", voc / "labels", ("cat", "dog")))
+    assert [label for label, _ in boxes["a"]] == ["cat"]
+
+
+def png(kind, content):
+    """A chunk of a PNG file."""
+    body = kind.encode() + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def test_what_is_odd_is_named_once(voc):
@@ -134,6 +151,7 @@ def test_what_is_odd_is_named_once(voc):
         ('<!DOCTYPE a [<!ENTITY b "b">]><annotation/>', "declares entities"),
         (ROOM.format(name="a", things=THING.format(label="cat", box=("x", 1, 2, 3))), "could not convert"),
         (ROOM.format(name="a", things=THING.format(label="cat", box=("nan", 1, 2, 3))), "mend its annotation"),
+        ("<a><size><width>inf</width><height>5</height></size></a>", "cannot be read as a VOC annotation"),
     ],
 )
 def test_a_broken_annotation_is_refused(voc, text, words):

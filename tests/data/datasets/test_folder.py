@@ -269,3 +269,30 @@ def test_strict_leaves_nothing_out(animals):
     (animals / "cat" / "torn.png").write_bytes(b"PNG")
     with pytest.raises(BadData, match=r"1 file cannot be used: .*torn.png is no picture that can be read"):
         datasets.folder(animals, size=8, strict=True)
+
+
+@pytest.mark.parametrize(("train", "valid", "test"), [("train", "val", "test"), ("Training", "Validation", "TEST")])
+def test_parts_are_known_by_any_of_their_names(tmp_path, train, valid, test):
+    for part, count in ((train, 6), (valid, 2), (test, 3)):
+        for name, level in (("cat", 0), ("dog", 100)):
+            fill(tmp_path / part / name, count, level)
+    data = datasets.folder(tmp_path, size=8)
+    assert data.codec.labels == ("cat", "dog")
+    assert [len(part) for part in _parts(data)] == [12, 4, 6]
+    fill(tmp_path / "extra" / "cat", 2, 0)
+    with pytest.warns(UserWarning, match=rf"extra is no part, as {train} and {valid} and {test} are"):
+        datasets.folder(tmp_path, size=8)
+
+
+def test_a_folder_for_validation_alone_is_refused(tmp_path):
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            fill(tmp_path / part / name, 3, 0)
+    with pytest.raises(BadData, match="holds train and val, but no folder test: add it; or call val test"):
+        datasets.folder(tmp_path, size=8)
+
+
+def test_copies_that_programs_hide_are_not_read(animals):
+    plain = datasets.folder(animals, size=8).fingerprint()
+    fill(animals / "cat" / ".ipynb_checkpoints", 5, 0)
+    assert datasets.folder(animals, size=8).fingerprint() == plain

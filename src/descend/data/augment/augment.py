@@ -23,6 +23,11 @@ Keys = Int[Tensor, "batch"]
 class Augment(ABC):
     """``augment(batch, keys) -> batch``, with everything but ``x`` untouched."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether each sample changes by itself, and keeps its size."""
+        return True
+
     def __call__(self, batch: Batch, keys: Keys) -> Batch:
         return type(batch)({**batch, "x": self.apply(batch["x"], keys)})
 
@@ -41,6 +46,10 @@ class Compose(Augment):
             batch = part(batch, keyed.hashed(keys, place))
         return batch
 
+    @property
+    def alone(self) -> bool:
+        return all(part.alone for part in self.parts)
+
     def apply(self, x: Pictures, keys: Keys) -> Pictures:
         return self(Batch(x=x), keys)["x"]
 
@@ -57,6 +66,11 @@ class RandAugment(Augment):
     count: int = 2
 
     def __post_init__(self) -> None:
+        if mixed := [part for part in self.parts if not part.alone]:
+            raise ValueError(
+                f"RandAugment: {type(mixed[0]).__name__} does not keep samples apart and of one size: "
+                "compose it before or after"
+            )
         if not self.parts or self.count < 1:
             raise ValueError(
                 f"RandAugment: {self.count} of {len(self.parts)} augmentations: give 1 or more of 1 or more"

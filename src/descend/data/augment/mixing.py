@@ -37,8 +37,17 @@ class Mixing(Augment):
         if not 0 < self.alpha <= 1:
             raise ValueError(f"{type(self).__name__}: alpha must be above 0 and at most 1, got {self.alpha}")
 
+    @property
+    def alone(self) -> bool:
+        return False
+
     def __call__(self, batch: Batch, keys: Keys) -> Batch:
         x, target = batch["x"], batch["target"]
+        if "boxes" in batch or target.dim() > 1 + target.is_floating_point():
+            raise ValueError(
+                f"{type(self).__name__} mixes one class a picture, or one share a class; pictures with boxes or masks "
+                "are augmented without it"
+            )
         if not target.is_floating_point():
             target = functional.one_hot(target, self.classes).to(x.dtype)
         mixed, own = self.mix(x, x.roll(1, 0), keys, beta(keys, self.alpha))

@@ -148,6 +148,10 @@ class Crop(Moving):
     height: int
     width: int
 
+    @property
+    def alone(self) -> bool:
+        return False
+
     def apply(self, x: Maps, keys: Keys) -> Pieces:
         top, left = self._corner(keys, *x.shape[2:])
         rows = torch.arange(self.height, device=x.device) + top[:, None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,9 +147,36 @@ def pixels(
     Raises:
         BadData: as `ImageCodec.encode`.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
-    name = name or (str(raw) if isinstance(raw, str | Path) else "the picture")
+    with reading(raw, name) as picture:
+        if size is not None:
+            # A JPEG can be unpacked at a half, quarter or eighth of its size, much faster; twice ours is enough.
+            picture.draft(None, (2 * max(size), 2 * max(size)))
+        plain = _plain(ImageOps.exif_transpose(picture), channels, _named(raw, name), ground)
+        fitted = plain if size is None else ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
+        array = np.array(fitted, np.float32)
+    found = torch.from_numpy(array) / 255
+    return found[None] if channels == 1 else found.movedim(2, 0)
+
+
+def size_of(raw: Any) -> tuple[int, int]:
+    """Width and height in pixels of a picture that `pixels` reads, as it is to be looked at.
+
+    Raises:
+        BadData: as `ImageCodec.encode`, of what its header says.
+    """
+    with reading(raw) as picture:
+        turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        return (picture.height, picture.width) if turned else (picture.width, picture.height)
+
+
+@contextmanager
+def reading(raw: Any, name: str | None = None) -> Iterator[Any]:
+    """A picture, open; whatever is wrong with it inside is said by `BadData`."""
+    from PIL import Image, UnidentifiedImageError
+
+    name = _named(raw, name)
     try:
         # Pillow warns of odd metadata; and of size, for which our own limit follows.
         with warnings.catch_warnings(action="ignore"), _open(raw) as picture:
@@ -157,12 +185,7 @@ def pixels(
                     f"{name} has {picture.width}×{picture.height} pixels, more than {MOST_PIXELS:,}: it looks "
                     "like a decompression bomb; scale it down if it is meant"
                 )
-            if size is not None:
-                # A JPEG can be unpacked at a half, quarter or eighth of its size, much faster; twice ours is enough.
-                picture.draft(None, (2 * max(size), 2 * max(size)))
-            plain = _plain(ImageOps.exif_transpose(picture), channels, name, ground)
-            fitted = plain if size is None else ImageOps.fit(plain, size, Image.Resampling.BICUBIC)
-            array = np.array(fitted, np.float32)
+            yield picture
     except BadData:
         raise
     except Image.DecompressionBombError as error:
@@ -177,15 +200,10 @@ def pixels(
     except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, IndexError …
         why = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise BadData(f"{name} is torn or broken ({why}): save it anew, or leave it out") from None
-    found = torch.from_numpy(array) / 255
-    return found[None] if channels == 1 else found.movedim(2, 0)
 
 
-def size_of(raw: Any) -> tuple[int, int]:
-    """Width and height in pixels of a picture that `pixels` reads, as it is to be looked at."""
-    with warnings.catch_warnings(action="ignore"), _open(raw) as picture:
-        turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-        return (picture.height, picture.width) if turned else (picture.width, picture.height)
+def _named(raw: Any, name: str | None) -> str:
+    return name or (str(raw) if isinstance(raw, str | Path) else "the picture")
 
 
 def drawn(values: Float[Tensor, "channels height width"]) -> Image.Image:

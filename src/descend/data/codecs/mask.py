@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from descend.data.codecs.image import ImageCodec
-from descend.data.errors import BadData
+from descend.data.codecs.image import ImageCodec, reading
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,34 +42,23 @@ class MaskCodec(ImageCodec):
         areas = {label: round(share, 4) for label, share in zip(self.names, shares.tolist(), strict=True)}
         return {"areas": areas, "mask": classes.tolist()}
 
-    def mask(self, raw: Path | bytes, name: str, dark: int = 0) -> Int[Tensor, "height width"]:
-        """The classes in a mask, scaled and cut as its picture is.
+    def numbers(self, raw: Path | bytes, name: str) -> Int[Tensor, "height width"]:
+        """What a mask's pixels hold, scaled and cut as its picture is; 0 and 255 where it is black and white.
 
         Args:
             raw: a file, or its content.
             name: what a message calls it.
-            dark: of two classes told by dark and bright, the dark one.
 
         Raises:
-            BadData: it cannot be read, or holds a class that has no name.
+            BadData: it cannot be read.
         """
         from PIL import Image, ImageOps
 
-        try:
-            with _opened(raw) as picture:
-                single = picture if picture.mode in ("1", "L", "P", "I", "I;16") else picture.convert("L")
-                values = np.array(ImageOps.fit(single, (self.width, self.height), Image.Resampling.NEAREST), np.int64)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadData(f"{name} cannot be read as a mask ({error}): save it anew as PNG") from None
-        if len(self.names) == 2 and values.max() > 1:
-            bright = values > values.max() / 2
-            return torch.from_numpy(np.where(bright, 1 - dark, dark))
-        if values.max() >= len(self.names):
-            raise BadData(
-                f"{name} holds the class {values.max()}, but there are {len(self.names)} names: "
-                f"{', '.join(self.names)} are 0 … {len(self.names) - 1}"
-            )
-        return torch.from_numpy(values)
+        with reading(raw, name) as picture:
+            turned = ImageOps.exif_transpose(picture)
+            single = turned if turned.mode in ("L", "P", "I", "I;16") else turned.convert("L")
+            fitted = ImageOps.fit(single, (self.width, self.height), Image.Resampling.NEAREST)
+            return torch.from_numpy(np.array(fitted, np.int64))
 
     def draw(self, sample: Mapping[str, Tensor], target: Tensor, output: Tensor) -> Image.Image | None:
         """The picture, the truth over it, the answer over it."""
@@ -93,22 +80,3 @@ class MaskCodec(ImageCodec):
         # Composite takes the first where the mask is 255: 140 of it is a little more than half.
         mask = Image.fromarray(((numbers > 0) * 140).astype(np.uint8))
         return Image.composite(Image.fromarray(colours[numbers]), plain, mask)
-
-    @staticmethod
-    def size(raw: Path | bytes) -> tuple[int, int]:
-        """Width and height of a picture, from its header.
-
-        Raises:
-            BadData: it is no picture.
-        """
-        try:
-            with _opened(raw) as picture:
-                return picture.size
-        except (OSError, SyntaxError) as error:
-            raise BadData(f"{raw if isinstance(raw, Path) else 'a picture'} cannot be read ({error})") from None
-
-
-def _opened(raw: Path | bytes) -> Any:
-    from PIL import Image
-
-    return Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw)

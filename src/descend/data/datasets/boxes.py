@@ -68,7 +68,7 @@ def voc(folder: Place, part: str | None = None) -> list[Boxed]:
         if not listing.is_file():
             found = ", ".join(sorted(p.name[:-4] for p in _listed(folder / "ImageSets" / "Main")))
             raise BadData(f"there is no {listing}: parts are {found}")
-        names = [line.split()[0] for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = [line.split()[0] for line in _text_of(listing).splitlines() if line.strip()]
         files = [folder / "Annotations" / f"{name}.xml" for name in names]
     odd, found = _Odd(), []
     for file in files:
@@ -83,7 +83,7 @@ def voc(folder: Place, part: str | None = None) -> list[Boxed]:
                 (_text(thing, "name"), [float(_text(thing, f"bndbox/{edge}")) for edge in _EDGES])
                 for thing in root.iter("object")
             ]
-        except (OSError, KeyError, UnicodeDecodeError, tree.ParseError, ValueError) as error:
+        except (OSError, KeyError, UnicodeDecodeError, tree.ParseError, ValueError, OverflowError) as error:
             raise BadData(f"{file} cannot be read as a VOC annotation ({error}): mend it or leave it out") from None
         place = folder / "JPEGImages" / (name if "." in name else f"{file.name[:-4]}.jpg")
         _add(found, odd, place, size[0], size[1], things)
@@ -123,7 +123,7 @@ def coco(file: Place, pictures: Place) -> list[Boxed]:
                 continue
             left, top, width, height = (float(number) for number in each["bbox"])
             things[each["image_id"]].append((names[each["category_id"]], [left, top, left + width, top + height]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, BadData):
             raise
         raise BadData(f"{file} is no COCO file ({type(error).__name__}: {error}): give the annotations' JSON") from None
@@ -151,13 +151,15 @@ def yolo(pictures: Place, texts: Place, names: Iterable[str]) -> list[Boxed]:
     for picture in sorted(_listed(pictures), key=lambda p: p.name):
         try:
             width, height = size_of(picture.read_bytes() if isinstance(picture, zipfile.Path) else picture)
-        except OSError:
-            odd.said.append(f"{picture} is no picture")
+        except BadData as error:
+            odd.said.append(f"{picture}: {error}" if isinstance(picture, zipfile.Path) else str(error))
             continue
         text = texts / f"{picture.name.rpartition('.')[0]}.txt"
-        lines = text.read_text(encoding="utf-8").splitlines() if text.is_file() else []
+        lines = _text_of(text).splitlines() if text.is_file() else []
         things = []
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
                 word, *shares = line.split()
                 kind, (x, y, w, h) = int(word), (float(share) for share in shares)
@@ -200,6 +202,14 @@ def _listed(folder: Place) -> list[Any]:
     if not folder.is_dir():
         raise BadData(f"there is no folder {folder}")
     return [place for place in folder.iterdir() if place.is_file() and not place.name.startswith(".")]
+
+
+def _text_of(file: Place) -> str:
+    """Whole, without the mark that some editors begin files with."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadData(f"{file} is no UTF-8 text ({error}): save it anew") from None
 
 
 def _some(found: list[Boxed], what: Place) -> list[Boxed]:

@@ -22,6 +22,9 @@ from descend.functional import keyed
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
+_PARTS = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
+_PARTS |= {"test": "test", "testing": "test"}
+
 TEST = 0.15
 """Share of all pictures, where their folders do not say which are for test."""
 
@@ -40,7 +43,7 @@ def folder(
     held: float = 0.15,
 ) -> Splits:
     """The pictures below ``path/CLASS/``, at any depth, split by key, of each class alike, 15 of 100 for test; or those
-    below ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` if it is there.
+    below ``path/train/CLASS/`` and ``path/test/CLASS/``, with ``path/valid/CLASS/`` (or ``val``) if it is there.
 
     Every file is read once at the start, by all cores, so that what is broken is known before the first step. What
     fits in memory is held; a larger folder is read again while training. What is left out (files that are no pictures,
@@ -60,8 +63,8 @@ def folder(
 
     Raises:
         ValueError: ``held`` is not 0 … 0.8.
-        BadData: with ``strict``, something would be left out; there are no class folders, fewer than two classes, or
-            too few pictures to split.
+        BadData: with ``strict``, something would be left out; there are no class folders, fewer than two classes, too
+            few pictures to split, or a folder for validation without one for test.
     """
     if not 0 <= held <= 0.8:
         raise ValueError(f"held is {held}: give the share of pictures to hold out for validation, 0 … 0.8")
@@ -109,8 +112,7 @@ class Pictures:
         """
         if not root.is_dir():
             raise BadData(f"there is no folder {root}")
-        given = [name for name in ("train", "valid", "test") if (root / name).is_dir()]
-        given = given if {"train", "test"} <= set(given) else []
+        given = _parts(root)
         roots = [root / name for name in given] or [root]
         names = _folders(roots[0])
         files = [
@@ -122,6 +124,8 @@ class Pictures:
             p for each in {root, *roots} for p in each.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES
         )
         refused = [f"{file} lies in no class's folder" for file in loose]
+        beside = [root / name for name in _folders(root) if given and name not in given]
+        refused += [f"{folder} is no part, as {' and '.join(given)} are" for folder in beside]
         strange = [each / name for each in roots[1:] for name in _folders(each) if name not in names]
         refused += [f"{folder} is of a class that {roots[0]} has not" for folder in strange]
         wrong = _read(plain, [file for file, *_ in files], pixels)
@@ -204,11 +208,24 @@ def _given(found: Pictures, held: float, key: int) -> list[Tensor]:
     parts = [(found.part_of == place).nonzero().flatten() for place in range(len(found.given))]
     for name, part in zip(found.given, parts, strict=True):
         if len(part) == 0:
-            raise BadData(f"{found.root / name} holds no picture of a class that {found.root / 'train'} has")
+            raise BadData(f"{found.root / name} holds no picture of a class that {found.root / found.given[0]} has")
     if len(parts) == 2 and held:
         known, asked = split(len(parts[0]), (1 - held, held), key, classes=found.targets[parts[0]])
         parts = [parts[0][known], parts[0][asked], parts[1]]
     return parts
+
+
+def _parts(root: Path) -> list[str]:
+    """Folders that say which pictures are for what: for training, for validation if there is one, for test."""
+    found = {_PARTS[name.lower()]: name for name in _folders(root) if name.lower() in _PARTS}
+    if set(found) == {"train", "valid"}:
+        raise BadData(
+            f"{root} holds {found['train']} and {found['valid']}, but no folder test: add it; or call "
+            f"{found['valid']} test, and validation pictures are taken from {found['train']}"
+        )
+    return (
+        [found[part] for part in ("train", "valid", "test") if part in found] if {"train", "test"} <= set(found) else []
+    )
 
 
 def _folders(folder: Path) -> list[str]:
@@ -216,7 +233,9 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))  # none if it is not there
+    """At any depth, but for what is hidden: there, programs keep copies. None if there is no such folder."""
+    found = (p for p in folder.rglob("*") if p.is_file())
+    return sorted(p for p in found if not any(name.startswith(".") for name in p.relative_to(folder).parts))
 
 
 def _read(codec: ImageCodec, files: list[Path], pixels: Tensor) -> list[str]:

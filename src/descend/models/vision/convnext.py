@@ -101,7 +101,16 @@ class ConvNeXt(nn.Module):
         initialise_head(self.head)
 
     def features(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """What the head reads."""
+        """What the head reads.
+
+        Raises:
+            ValueError: nothing would be left of the picture.
+        """
+        least = self.patch * 2 ** (len(self.depths) - 1)
+        if min(x.shape[2:]) < least:
+            raise ValueError(
+                f"ConvNeXt: a picture of {x.shape[2]}×{x.shape[3]} is divided by {least}: give {least}×{least} or more"
+            )
         return self.norm(self.stages(x).mean((2, 3)))
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
