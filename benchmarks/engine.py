@@ -19,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,18 @@ def rows(name: str, systems: list[str], turns: int) -> list[dict[str, Any]]:
     taken: dict[str, list[dict[str, Any]]] = {each: [] for each in systems if (each, name) not in LEFT_OUT}
     limits = []
     for turn in range(turns):
-        limits.append(one("limit", name)["float32"])
+        limits.append(one("limit", name))
         for system, figures in taken.items():
             figures.append(one(system, name))
             print(f"{name} {system} {turn}: {figures[-1]}", file=sys.stderr, flush=True)
-    limit = statistics.median(limits)
+    limit = {kind: statistics.median(each[kind] for each in limits) for kind in ("float32", "bfloat16")}
     found = []
     for system, figures in taken.items():
         rates = [each["samples_per_s"] * workload.unit for each in figures]
         middle = statistics.median(rates)
         pairs = zip(figures, taken.get("textbook", figures), strict=True)
         ratio = statistics.median(a["samples_per_s"] / b["samples_per_s"] for a, b in pairs)
+        precision = figures[-1].get("precision", "float32")
         quarters = statistics.quantiles(rates, n=4) if turns > 1 else [middle] * 3
         found.append(
             {
@@ -96,7 +98,7 @@ def rows(name: str, systems: list[str], turns: int) -> list[dict[str, Any]]:
                 "n": turns,
                 "spread": round((quarters[2] - quarters[0]) / middle, 3),
                 "ratio_to_textbook": round(ratio, 2) if "textbook" in taken else None,
-                "share_of_limit": round(middle / workload.unit * workload.flops / limit, 3),
+                "share_of_limit": round(middle / workload.unit * workload.flops / limit[precision], 3),
                 "first_step_s": round(statistics.median(each["first_step_s"] for each in figures), 2),
                 **{key: figures[-1][key] for key in ("notes", "shares") if key in figures[-1]},
             }
@@ -104,17 +106,19 @@ def rows(name: str, systems: list[str], turns: int) -> list[dict[str, Any]]:
     return found
 
 
-IMPORTS = ("torch", "descend", "lightning", "transformers", "keras", "jax")
+IMPORTS = ("torch", "descend", "descend, all", "lightning", "transformers", "keras", "jax")
 """Timed as a user meets them: a fresh process, caches warm."""
 
 
 def imports(turns: int) -> list[dict[str, Any]]:
-    """Seconds until each package is there, with torch where it brings torch; of ours, all that a script needs."""
+    """Seconds until each package is there, with torch where it brings torch; of ours, the root, and all that a
+    script needs."""
     found = []
     for name in IMPORTS:
-        python, taken = sys.executable if name in ("torch", "descend") else peers(), []
+        python, taken = sys.executable if name.partition(",")[0] in ("torch", "descend") else peers(), []
         words = {
-            "descend": "import descend.data, descend.engine, descend.models, descend.optim, descend.tasks",
+            "descend": "import torch, descend",
+            "descend, all": "import descend.data, descend.engine, descend.models, descend.optim, descend.tasks",
             "transformers": "from transformers import Trainer",
             "lightning": "from lightning import Trainer",
             "keras": "import os; os.environ['KERAS_BACKEND'] = 'torch'; import keras",
@@ -167,7 +171,7 @@ def main() -> None:
         if system == "limit":
             from descend.engine.limits import measure
 
-            print(json.dumps({"float32": measure().float32}))
+            print(json.dumps(asdict(measure())))
         else:
             print(
                 json.dumps(

@@ -44,4 +44,4 @@ def measure(workload: Workload, device: str = "cpu", compute: engine.Compute | N
         observers=[Metered(meter)],
     )
     shares = {name: round(fitted.seconds[name] / fitted.working, 3) for name in engine.STEP}
-    return {**meter.row(), "notes": fitted.notes, "shares": shares}
+    return {**meter.row(), "precision": fitted.compute.precision, "notes": fitted.notes, "shares": shares}

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from descend.data import Batch, Loader
-from descend.engine import Compute, fit
+from descend.engine import Compute, Interrupted, Observer, Run, fit
 from descend.engine.compiling import StepGraph
 from descend.functional import Mean
 from descend.optim import EMA, AdamW, ClipNorm, Muon, SharpnessAware
@@ -43,7 +44,8 @@ def test_a_graph_is_the_eager_step(kind, optimizer):
     fitted = fit(one, Loader(points(), 16), steps=15, compute=GRAPH)
     fit(other, Loader(points(), 16), steps=15, compute=Compute("cpu").settled())
     assert fitted.notes == ["whole-step graph: compiled"]
-    assert one.descent.graph is not None
+    assert fitted.compute.graph
+    assert one.descent.graph is None  # the task is handed back as it came
     for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
@@ -108,6 +110,53 @@ def test_a_loss_that_cannot_be_captured_stays_eager():
     assert not fitted.compute.graph
 
 
+@without
+def test_a_run_that_goes_on_compiles_for_the_same_batches(tmp_path):
+    """Of 101 points in batches of 16, the seventh holds five; there the run goes on."""
+
+    class Ends(Observer):
+        def after(self, moment):
+            if moment.step == 6:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    ends = []
+    for stops in (False, True):
+        torch.manual_seed(0)
+        with Run.create(tmp_path / str(stops), {}) as run:
+            task = Line(layers(), AdamW(1e-2))
+            if stops:
+                with pytest.raises(Interrupted):
+                    fit(task, Loader(points(), 16), steps=12, compute=GRAPH, run=run, observers=[Ends()])
+                state, _ = run.checkpoints.newest()[1:]
+                assert [form[:2] for form in state["forms"]["descent"]][:2] == [["x", [16, 6]], ["target", [16, 2]]]
+                task = Line(layers(), AdamW(1e-2))
+            fit(task, Loader(points(), 16), steps=12, compute=GRAPH, run=run)
+        ends.append([parameter.detach() for parameter in task.parameters()])
+    for a, b in zip(*ends, strict=True):
+        assert torch.equal(a, b)
+
+
+@without
+def test_a_graph_that_can_no_longer_be_compiled_gives_way():
+    """torch compiles anew for each value that a loss reads from its task, eight times."""
+
+    class Weighted(Line):
+        factor = 1.0
+
+        def loss(self, batch):
+            return super().loss(batch) * self.factor
+
+    class Turns(Observer):
+        def after(self, moment):
+            moment.task.factor += 0.5
+
+    with pytest.warns(UserWarning, match="the step is no longer one graph: it could not be compiled anew"):
+        fitted = fit(
+            Weighted(layers(), AdamW(1e-3)), Loader(points(), 16), steps=20, compute=GRAPH, observers=[Turns()]
+        )
+    assert fitted.step == 20
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not CHECKED, reason="is that process")
 def test_all_of_this_without_the_type_checker():
@@ -116,4 +165,4 @@ def test_all_of_this_without_the_type_checker():
         words, capture_output=True, text=True, check=False, env={**os.environ, "DESCEND_TYPECHECK": "0"}
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "7 passed, 1 skipped" in done.stdout
+    assert "9 passed, 1 skipped" in done.stdout

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from descend.data import Batch, Loader
-from descend.engine import Clock, Compute, Ranks, Run, fit, memory, policy, resume, setting, train
+from descend.data import Batch, Loader, Tensors
+from descend.engine import Clock, Compute, Diverged, Ranks, Run, fit, memory, onednn, policy, resume, setting, train
 from descend.engine.attention import Products
 from descend.engine.policy import choose
 from descend.engine.rehearsal import Rehearsal
@@ -69,6 +69,18 @@ def test_a_faster_way_that_gives_something_else_is_refused(factor):
     assert note.startswith("precision bfloat16: refused (")
 
 
+class Looking(nn.Module):
+    """The mean of what one head of attention sees."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.three, self.head = nn.Linear(width, 3 * width), nn.Linear(width, 2)
+
+    def forward(self, x):
+        parts = (part[:, None] for part in self.three(x).chunk(3, 2))
+        return self.head(nn.functional.scaled_dot_product_attention(*parts)[:, 0].mean(1))
+
+
 class Last(nn.Module):
     """The last state of an LSTM."""
 
@@ -119,6 +131,20 @@ def test_memory_is_held_unless_that_is_slower(monkeypatch, held, words):
     compute, (note,) = chosen(Net(slow=0.0), replace(OPEN, precision="float32", hold_memory=None))
     assert note.startswith(f"hold_memory: {words}")
     assert compute.hold_memory == state[-1] == ("kept" in words)
+
+
+def test_a_way_in_which_steps_fail_while_they_are_timed_is_refused(monkeypatch):
+    taken = iter([0.01])
+
+    def seconds(*_):
+        for each in taken:
+            return each
+        raise Diverged("the loss became nan")
+
+    monkeypatch.setattr(Rehearsal, "seconds", seconds)
+    compute, notes = chosen(Net(slow=0.0), OPEN)
+    assert compute.precision == "float32"
+    assert notes == ["precision bfloat16: refused (Diverged: the loss became nan)"]
 
 
 @pytest.mark.parametrize("steps", [0, 1, policy.STEPS - 1])
@@ -208,8 +234,9 @@ def test_a_rehearsal_leaves_no_trace():
         (nn.Sequential(nn.Linear(6, 2)), (6,), 2 * 16 * 6 * 2),
         (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(72, 2)), (3, 5, 5), 2 * 16 * (9 * 27 * 8 + 144)),
         (Last(7, 5), (4, 7), 2 * 16 * 4 * (20 * 12) + 2 * 16 * 10),
+        (Looking(8), (32, 8), 2 * 16 * 32 * 8 * 24 + 2 * 16 * 32 * 32 * (8 + 8) + 2 * 16 * 16),
     ],
-    ids=["linear", "convolution", "lstm"],
+    ids=["linear", "convolution", "lstm", "attention"],
 )
 def test_operations_are_counted(model, shape, forward):
     task = Line(model, SGD(0.1))
@@ -252,6 +279,87 @@ def test_a_run_chooses_once(tmp_path, monkeypatch):
         again = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=8, compute=first.compute, run=run)
     assert again.compute == first.compute
     assert again.notes == []
+
+
+def test_a_run_that_goes_on_computes_as_it_chose(tmp_path, monkeypatch):
+    """Also where it is asked for anew with all left open, and where its description said nothing of computing."""
+    keyed.reseed(0)
+    with Run.create(tmp_path / "run", {"seed": 0}) as run:
+        first = fit(
+            Line(network(), SGD(0.1)), Loader(points(), 16), steps=4, compute=Compute("cpu", "bfloat16"), run=run
+        )
+        monkeypatch.setattr(sys.modules["descend.engine.fit"], "choose", None)
+        again = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=8, compute=Compute(), run=run)
+        assert again.compute == first.compute
+        assert again.compute.precision == "bfloat16"
+        told = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=9, compute=Compute("cpu", "float32"), run=run)
+        assert told.compute.precision == "float32"
+
+
+def test_a_run_killed_before_its_first_checkpoint_keeps_what_it_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["descend.engine.fit"], "choose", None)
+    with Run.create(tmp_path / "run", {}) as run:
+        run.chose(asdict(Compute("cpu", "bfloat16").settled()), ["precision bfloat16: kept (1.74 times as fast)"])
+        fitted = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=3, run=run)
+        assert fitted.compute.precision == "bfloat16"
+        assert run.description["compute"]["notes"] == ["precision bfloat16: kept (1.74 times as fast)"]
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(1e-2), SGD(0.1, momentum=0.9)])
+def test_moments_follow_their_parameters_into_another_layout(optimizer):
+    found = []
+    for last in (False, True):
+        keyed.reseed(0)
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.Flatten(), nn.Linear(72, 2))
+        task, x = Line(model, optimizer), torch.randn(64, 3, 5, 5, generator=keyed.generator(1))
+        stream = Loader(Tensors(x=x, target=torch.stack([x.mean((1, 2, 3)), x[:, 0, 2, 2]], 1)), 16)
+        for way in (False, last):
+            fit(task, stream, steps=20, compute=Compute("cpu", "float32", channels_last=way).settled())
+        found.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
+def test_a_scale_at_which_gradients_overflow_is_lowered_before_they_are_compared():
+    task = Line(network(), SGD(0.1))
+    Setting(task, Ranks(), Clock(0, 0, 10)).install(Compute("cpu", "float16").settled())
+    batch = Batch({name: 100 * tensor for name, tensor in Loader(points(), 16).batch(0).items()})
+    rehearsal = Rehearsal(task, 0, lambda: task.step(batch))
+    assert rehearsal._outcome(0.0).gradients == {}
+    found = rehearsal.outcome()
+    assert len(found.gradients) == 4
+    assert task.descent.state_dict() == {}
+    nothing = replace(found, gradients={})
+    assert nothing.differs(nothing, nothing, "float16") == "no gradient was seen, so none could be compared"
+
+
+def test_the_process_is_left_as_it_was():
+    compute = Compute("cpu", hold_memory=True, onednn=True, threads=1)
+    fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=2, compute=compute)
+    assert not memory.held()
+    assert not onednn.used()
+
+
+def test_a_graph_that_nothing_was_captured_in_is_refused():
+    fitted = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=2, compute=Compute("cpu", graph=True, micro=2))
+    (note,) = fitted.notes
+    assert note.startswith("whole-step graph: fell back to eager mode (nothing was captured")
+    assert not fitted.compute.graph
+
+
+def test_what_cannot_be_compiled_when_a_run_goes_on_is_left(tmp_path, monkeypatch):
+    with Run.create(tmp_path / "run", {}) as run:
+        run.chose(asdict(Compute("cpu", compile=True).settled()), [])
+
+        def refuse(*_, **__):
+            def call(*_, **__):
+                raise RuntimeError("there is no compiler")
+
+            return call
+
+        monkeypatch.setattr(torch, "compile", refuse)
+        fitted = fit(Line(network(), SGD(0.1)), Loader(points(), 16), steps=3, run=run)
+    assert fitted.notes == ["compiled before, eager from here on (RuntimeError: there is no compiler)"]
+    assert fitted.step == 3
 
 
 def test_a_resumed_run_computes_as_its_record_says(tmp_path, monkeypatch):
@@ -312,7 +420,8 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     assert not again.worth(rehearsal, plain)
 
     model = Net(slow=0.04, quick=0.04)
-    monkeypatch.setattr(setting, "compile_steps", lambda task, compute, made: vars(model).update(slow=0.02, quick=0.0))
+    monkeypatch.setattr(setting, "compile_steps", lambda *_: vars(model).update(slow=0.02, quick=0.0))
+    monkeypatch.setattr(policy, "captured", lambda task: True)
     monkeypatch.setattr(setting, "decompile", lambda task: vars(model).update(slow=0.04, quick=0.04))
     monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0, each=0.0) for each in (graph, again, networks)))
     compute, notes = chosen(model, replace(OPEN, precision=None, graph=None, compile=None))
@@ -326,12 +435,13 @@ def test_inside_a_graph_bfloat16_is_tried_again_and_networks_are_not_compiled(mo
     [("", ["whole-step graph: left"]), ("cannot be captured", ["whole-step graph: refused", "torch.compile: left"])],
 )
 def test_networks_are_compiled_only_where_the_whole_step_cannot_be(monkeypatch, error, tried):
-    def capture(task, compute, made):
+    def capture(task, compute, made, forms):
         if error:
             raise RuntimeError(error)
 
     monkeypatch.setattr(setting, "compile_steps", capture)
     monkeypatch.setattr(setting, "compile_networks", lambda task, made: None)
+    monkeypatch.setattr(policy, "captured", lambda task: True)
     monkeypatch.setattr(Rehearsal, "seconds", lambda *_: 0.01)
     ways = (way(graph=True), way(compile=True))
     monkeypatch.setattr(policy, "WAYS", tuple(replace(each, least=0.0, each=0.0) for each in ways))

@@ -49,5 +49,5 @@ def test_rewinding_drops_later_and_torn_lines(tmp_path):
 def test_what_was_chosen_is_written_down(tmp_path):
     with Run.create(tmp_path, {"compute": {"precision": None, "ranks": 2, "notes": []}, "seed": 3}) as run:
         run.chose({"precision": "bfloat16"}, ["precision bfloat16: kept"])
-        written = {"precision": "bfloat16", "ranks": 2, "notes": ["precision bfloat16: kept"]}
+        written = {"precision": "bfloat16", "ranks": 2, "notes": ["precision bfloat16: kept"], "chosen": True}
         assert run.description == {"compute": written, "seed": 3}

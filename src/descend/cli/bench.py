@@ -57,7 +57,7 @@ def bench(words: Sequence[str]) -> int:
     stream = experiment.stream()
     length = run.steps if run.steps is not None else experiment.length(stream)
     fitted = fit(experiment.task, stream, steps=length, seed=run.seed, compute=compute_of(run), observers=[Watch()])
-    measured = limits.measure(fitted.compute.device or "cpu")
+    measured = limits.measure(fitted.compute.device or "cpu", fitted.compute.threads)
     print(f"\n{_machine(measured)}\n\n{_recipe(fitted, measured)}")
     return 0
 

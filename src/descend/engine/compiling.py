@@ -9,6 +9,7 @@ is for losses that cannot be captured whole.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -25,6 +26,10 @@ OPTIONS: dict[str, Any] = {"fallback_random": True}
 """Dropout draws in compiled code what it draws in eager mode."""
 
 
+Form = list[list[Any]]
+"""Of a batch: name, shape and type of each of its tensors."""
+
+
 class StepGraph:
     """Loss and gradients of one descent, compiled for batches of the form of the first.
 
@@ -34,10 +39,15 @@ class StepGraph:
 
     Args:
         compute: for the precision.
+        form: of the batches it is for; that of the first one it is asked for, where it is empty. It is filled in place.
+
+    Attributes:
+        ran: whether it has computed a step.
     """
 
-    def __init__(self, compute: Compute):
+    def __init__(self, compute: Compute, form: Form | None = None):
         import torch._dynamo
+        from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
         torch._dynamo.config.trace_autograd_ops = True
         self.compute = compute
@@ -45,27 +55,55 @@ class StepGraph:
         step = inspect.unwrap(_loss_and_gradients)
         step = FunctionType(step.__code__.replace(), step.__globals__)
         self._call = torch.compile(step, fullgraph=True, dynamic=False, options=OPTIONS)
-        self._form: tuple | None = None
+        self.form: Form = [] if form is None else form
+        self.ran = self.lost = False
+        self._failures = (TorchDynamoException, FailOnRecompileLimitHit)
+        self._asked: tuple | None = None
 
     def takes(self, loss: Loss, batch: Batch) -> bool:
         """Whether this loss of a batch of this form is the one that is compiled: the first method it was asked for."""
-        form = (loss, *((name, value.shape, value.dtype) for name, value in _leaves(batch)))
-        if self._form is None and inspect.ismethod(loss):
-            self._form = form
-        return form == self._form
+        asked = (loss, *((name, value.shape, value.dtype) for name, value in _leaves(batch)))
+        if self._asked is None and inspect.ismethod(loss):
+            form = [[name, list(value.shape), str(value.dtype)] for name, value in _leaves(batch)]
+            if not self.form:
+                self.form += form
+            if form == self.form:
+                self._asked = asked
+        return asked == self._asked
 
-    def __call__(self, loss: Loss, batch: Batch, parameters: list[nn.Parameter]) -> tuple[list[Tensor | None], Metrics]:
-        with self.compute.attention():
-            gradients, metrics = self._call(loss, batch, parameters, self.compute.dtype, self.compute.device_type)
+    def __call__(
+        self, loss: Loss, batch: Batch, parameters: list[nn.Parameter]
+    ) -> tuple[list[Tensor | None], Metrics] | None:
+        """Gradients and metrics; None, once and for all, where a graph that has run can no longer be made."""
+        if self.lost:
+            return None
+        try:
+            with self.compute.attention():
+                gradients, metrics = self._call(loss, batch, parameters, self.compute.dtype, self.compute.device_type)
+        except self._failures as error:
+            if not self.ran:
+                raise
+            # What a loss reads from its task is compiled in, and a few of its values are enough.
+            self.lost = True
+            why = " ".join(str(error).split())[:200]
+            warnings.warn(f"the step is no longer one graph: it could not be compiled anew ({why})", stacklevel=2)
+            return None
+        self.ran = True
         return list(gradients), metrics
 
 
-def compile_steps(task: Task, compute: Compute, made: dict[Any, Any]) -> None:
-    """Each descent's loss and gradients as one graph from now on; one of those ``made`` where it is the same."""
+def captured(task: Task) -> bool:
+    """Whether a graph has computed a step of this task."""
+    return any(isinstance(d.graph, StepGraph) and d.graph.ran for d in task.descents().values())
+
+
+def compile_steps(task: Task, compute: Compute, made: dict[Any, Any], forms: dict[str, Form]) -> None:
+    """Each descent's loss and gradients as one graph from now on, for batches of its form; one of those ``made`` where
+    it is the same."""
     for name, descent in task.descents().items():
         key = (name, compute.precision, compute.products)
         if key not in made:
-            made[key] = StepGraph(compute)
+            made[key] = StepGraph(compute, forms.setdefault(name, []))
         descent.graph = made[key]
 
 

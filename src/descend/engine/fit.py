@@ -23,7 +23,7 @@ from descend.engine.errors import Diverged, Interrupted, Stop
 from descend.engine.evaluate import Evaluation, evaluate
 from descend.engine.observers.observer import Moment, Observer
 from descend.engine.passes import Clock, Metrics
-from descend.engine.policy import STEPS, choose
+from descend.engine.policy import STEPS, choose, chosen, take_up, told
 from descend.engine.ranks import Ranks
 from descend.engine.rehearsal import Rehearsal
 from descend.engine.run import Run
@@ -107,20 +107,11 @@ def fit(
         Diverged: a loss was NaN or infinite; the last good state is in the newest checkpoint.
         Interrupted: a signal came; the step was finished and a checkpoint committed.
     """
-    return _Fit(
-        task,
-        stream,
-        steps,
-        seed,
-        valid,
-        every,
-        log,
-        compute or Compute(),
-        ranks or Ranks(),
-        list(observers),
-        run,
-        checkpoint_seconds,
-    ).go()
+    compute, ranks = compute or Compute(), ranks or Ranks()
+    fitting = _Fit(
+        task, stream, steps, seed, valid, every, log, compute, ranks, list(observers), run, checkpoint_seconds
+    )
+    return fitting.go()
 
 
 class _Fit:
@@ -141,6 +132,7 @@ class _Fit:
     ):
         if steps < 0:
             raise ValueError(f"steps is {steps}: a run has 0 or more")
+        compute = told(compute, run)
         self.device = compute.begin()
         self.task = task.to(self.device)
         stream.seed = seed
@@ -161,7 +153,6 @@ class _Fit:
         self.lap_samples, self.lap_began = 0, self.began
         self.first: Batch | None = None
         self.descents = task.descents()
-        self.threads = torch.get_num_threads()
         self.setting = Setting(task, ranks, self.clock)
         # What changes a layout or asks for a loss scale comes before the state is restored; compiling, after.
         self.setting.install(replace(compute.settled(), compile=False, graph=False))
@@ -189,7 +180,7 @@ class _Fit:
             for observer in self.observers:
                 observer.finish()
             self.stream.close()
-            torch.set_num_threads(self.threads)
+            self.setting.leave()
 
     def _step(self) -> None:
         step, seconds = self.clock.step, self.fitted.seconds
@@ -322,6 +313,7 @@ class _Fit:
             "stream": self.stream.state_dict(),
             "observers": watching,
             "log": {"sums": dict(self.sums), "since": self.since},
+            "forms": self.setting.forms,
             "spent": {"seconds": dict(self.fitted.seconds), "samples": self.fitted.samples, "flops": self.fitted.flops},
         }
 
@@ -353,29 +345,32 @@ class _Fit:
         spent = state["spent"]
         self.fitted.seconds, self.fitted.samples = dict(spent["seconds"]), spent["samples"]
         self.fitted.flops = spent.get("flops", 0.0)
+        self.setting.forms = state.get("forms", {})
         if self.run is not None and self.ranks.rank == 0:
             self.run.rewind(step)
 
     def _choose(self) -> None:
         """Before step 0, what was left open; a run that goes on computes as it did."""
         begin = time.perf_counter()
-        if self.clock.step == 0 and self.steps > 0:
+        fresh, compute = self.clock.step == 0 and not chosen(self.run), self.asked.settled()
+        if self.clock.step < self.steps and (fresh or compute.compile or compute.graph):
             # A stream that remembers is asked once a step: the batch of the trial is that of the first step.
             batch = self.first = self._batch()
             self.task.train()
             rehearsal = Rehearsal(self.task, self.seed, lambda: self.task.step(batch))
-            if self.steps >= STEPS:
+            if fresh and self.steps >= STEPS:
                 with suppress(Exception):  # an operation that cannot be counted is no reason not to train
                     self.fitted.flops = rehearsal.flops()
-            chosen, notes = choose(self.asked, rehearsal, self.setting.install, self.steps, self.ranks)
+            if fresh:
+                compute, notes = choose(self.asked, rehearsal, self.setting.install, self.steps, self.ranks)
+            else:
+                notes = take_up(compute, rehearsal, self.setting.install)
             for note in notes:
                 self._say(note)
             self.fitted.notes = notes
             # Written before step 0, so that a run killed later does not choose again.
-            if self.run is not None and self.ranks.rank == 0 and "compute" in self.run.description:
-                self.run.chose(asdict(chosen), notes)
-        elif self.clock.step < self.steps:
-            self.setting.install(self.asked.settled())
+            if fresh and self.run is not None and self.ranks.rank == 0:
+                self.run.chose(asdict(compute), notes)
         self.fitted.compute = self.setting.compute
         self.fitted.seconds["start"] += time.perf_counter() - begin
 

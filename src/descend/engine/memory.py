@@ -16,6 +16,11 @@ _USUAL = {_MMAP_MAX: 65536, _TRIM_THRESHOLD: 128 * 2**10, _TOP_PAD: 128 * 2**10}
 _held = False
 
 
+def held() -> bool:
+    """Whether this process keeps freed memory."""
+    return _held
+
+
 def hold(on: bool) -> bool:
     """Keep freed memory in the process, or give it back as usual; whether it is now so."""
     global _held

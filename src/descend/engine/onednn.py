@@ -21,6 +21,11 @@ core saves on so many."""
 _library: torch.library.Library | None = None
 
 
+def used() -> bool:
+    """Whether this process's products are oneDNN's."""
+    return _library is not None
+
+
 def use(on: bool) -> bool:
     """Compute float32 products by oneDNN from now on, or as torch does; whether it is now so."""
     global _library

@@ -37,8 +37,9 @@ _NOISE = 0x6E6F697365
 class Clock:
     """Where the run is. ``progress`` goes from 0 towards 1.
 
-    ``spent`` are the seconds of the step at hand that went into its parts; on a GPU, into asking for them. Where loss
-    and gradients are one compiled graph, all of it counts as forward.
+    ``spent`` are the seconds of the step at hand that went into its parts; on a GPU, forward and optimizer are the
+    asking for them alone, and backward is also the waiting. Where loss and gradients are one compiled graph, all of it
+    counts as forward.
     """
 
     seed: int = 0
@@ -78,7 +79,7 @@ class Graph(Protocol):
 
     def __call__(
         self, loss: Loss, batch: Batch, parameters: list[nn.Parameter]
-    ) -> tuple[list[Tensor | None], Metrics]: ...
+    ) -> tuple[list[Tensor | None], Metrics] | None: ...
 
 
 @dataclass
@@ -136,21 +137,25 @@ class Passes:
         graph = None if self._split or self.scale is not None else self.graph
         if graph is not None and graph.takes(self._loss, self._batch):
             with self.clock.spending("forward"):
-                gradients, metrics = graph(self._loss, self._batch, self.parameters)
-            self._check(metrics["loss"])
-            return gradients, metrics
+                found = graph(self._loss, self._batch, self.parameters)
+            if found is not None:
+                self._check(self._number(found[1]["loss"]))
+                return found
         for parameter in self.parameters:
             parameter.grad = None
         if self._split:
             metrics = self._accumulate()
+            self._check(self._number(metrics["loss"]))
         else:
             result, total = self._forward(self._batch)
             value = total.unguarded()
             self._backward(value)
-            if math.isnan(value.item()):
+            number = self._number(value)
+            if math.isnan(number):
                 value = total.value()
+                number = self._number(value)
             metrics = metrics_of(result, value)
-        self._check(metrics["loss"])
+            self._check(number)
         gradients = [parameter.grad for parameter in self.parameters]
         if self.scale is not None:
             torch._foreach_mul_([g for g in gradients if g is not None], 1 / self.scale.scale)
@@ -171,7 +176,7 @@ class Passes:
         count = torch.tensor(float(len(self._batch)), device=total.device)
         *sums, total, count = self.ranks.sum([*sums, total, count])
         loss = total / count
-        self._check(loss)
+        self._check(self._number(loss))
         return sums, int(count), {"loss": loss}
 
     def _value(self, batch: Batch) -> Mean:
@@ -246,8 +251,12 @@ class Passes:
                         f"{what} would change its statistics. Use GroupNorm, or one part on one rank (micro=1)"
                     )
 
-    def _check(self, loss: Tensor) -> None:
-        value = loss.item()
+    def _number(self, loss: Tensor) -> float:
+        """On a GPU, this waits for the passes, so their time is counted here."""
+        with self.clock.spending("backward"):
+            return loss.item()
+
+    def _check(self, value: float) -> None:
         if not math.isfinite(value):
             raise Diverged(f"the loss became {value} in step {self.clock.step}", self._rerun)
 

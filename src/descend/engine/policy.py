@@ -11,15 +11,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
+from descend.engine.compiling import captured
 from descend.engine.compute import Compute
 from descend.engine.errors import Diverged
 from descend.engine.ranks import Ranks
 from descend.engine.rehearsal import ROUNDING, Outcome, Rehearsal
+from descend.engine.run import Run
 from descend.engine.setting import filters
 
 GAIN = 1.05
@@ -156,6 +158,33 @@ def choose(
     return search.compute, search.notes
 
 
+def take_up(compute: Compute, rehearsal: Rehearsal, install: Callable[[Compute], None]) -> list[str]:
+    """Compute as was chosen before; where that cannot be compiled here, without, and one line says so."""
+    install(compute)
+    try:
+        rehearsal.outcome()
+    except Diverged:  # the run's own step will say so
+        return []
+    except Exception as error:  # another machine's compiler, or none
+        install(replace(compute, compile=False, graph=False))
+        return [f"compiled before, eager from here on ({_short(error)})"]
+    return []
+
+
+def told(asked: Compute, run: Run | None) -> Compute:
+    """What was asked; the rest as the run has chosen, where it has."""
+    if not chosen(run):
+        return asked
+    written = run.description["compute"]  # type: ignore[union-attr]
+    open_ = [one.name for one in fields(Compute) if getattr(asked, one.name) is None and one.name in written]
+    return replace(asked, **{name: written[name] for name in open_})
+
+
+def chosen(run: Run | None) -> bool:
+    """Whether the run has made its choices."""
+    return run is not None and bool(run.description.get("compute", {}).get("chosen"))
+
+
 class _Search:
     """The way kept so far, what a step gives in it, and what it takes."""
 
@@ -187,9 +216,13 @@ class _Search:
         if wrong:
             self._back(f"{way}: refused ({wrong})")
             return
-        found = self._seconds()
-        if self.steps >= MANY and self.seconds * self.steps >= TWICE:
-            found = min(found, self._turns(trial))
+        try:
+            found = self._seconds()
+            if self.steps >= MANY and self.seconds * self.steps >= TWICE:
+                found = min(found, self._turns(trial))
+        except Exception as error:  # some hundred steps by one batch may diverge, or meet what cannot be compiled
+            self._back(f"{way}: refused ({_short(error)})")
+            return
         saved = (self.seconds - found) * self.steps
         speed = f"{self.seconds / found:.2f} times as fast, {self.seconds * 1e3:.3g} to {found * 1e3:.3g} ms a step"
         faster = self.seconds >= way.gain * found
@@ -229,8 +262,10 @@ class _Search:
             self.install(trial)
             outcome = self.rehearsal.outcome()
             wrong = outcome.differs(self.reference, self.nearby[precision], precision)
+            if way.changes.get("graph") and not captured(self.rehearsal.task):
+                wrong = wrong or "nothing was captured: batches are split, or the loss is no method"
         except Exception as error:  # whatever a compiler raises, the way before still trains
-            wrong = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            wrong = _short(error)
         if self.ranks.most(int(bool(wrong))) and not wrong:
             wrong = "another rank refused it"
         return trial, outcome, wrong
@@ -245,3 +280,7 @@ class _Search:
 
     def _mean(self, seconds: float) -> float:
         return float(self.ranks.sum([torch.tensor(seconds, dtype=torch.float64)])[0]) / self.ranks.size
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

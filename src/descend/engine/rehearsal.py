@@ -42,6 +42,10 @@ ROUNDING = {"float32": 1e-5, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Relative error of a number: of one product in half precision; in float32, of a sum over a batch of feature maps."""
 
 
+SCALES = 32
+"""Loss scales that are tried."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one step came to.
@@ -64,6 +68,8 @@ class Outcome:
             error, own = abs(self.metrics.get(name, math.nan) - value), abs(nearby.metrics.get(name, math.nan) - value)
             if not (error <= LOSS[precision] * max(abs(value), 1.0) or error <= 4 * own):
                 return f"{name} differs by {error:.1e} from {value:.4g}"
+        if not reference.gradients:
+            return "no gradient was seen, so none could be compared"
         if set(self.gradients) != set(reference.gradients):
             return "other parameters were moved"
         squares: dict[tuple[str, int], float] = {}
@@ -93,7 +99,16 @@ class Rehearsal:
 
     def outcome(self, rounding: float = 0.0) -> Outcome:
         """One step from the state as it is, which it leaves as it was; ``rounding`` is the relative size of an error
-        put on every weight before."""
+        put on every weight before. A loss scale at which gradients overflow is halved until they do not."""
+        found = self._outcome(rounding)
+        scaled = any(descent.compute.precision == "float16" for descent in self.task.descents().values())
+        for halved in range(1, SCALES if scaled else 0):
+            if found.gradients:
+                break
+            found = self._outcome(rounding, 2.0**-halved)
+        return found
+
+    def _outcome(self, rounding: float, scale: float = 1.0) -> Outcome:
         self._keep()
         gradients: dict[tuple[str, int, str], Tensor] = {}
         hooks = [
@@ -106,6 +121,9 @@ class Rehearsal:
                 for weight in self.task.parameters():
                     noise = torch.randn(weight.shape, generator=draw).to(weight.device)
                     weight.data *= 1 + rounding * noise
+            for descent in self.task.descents().values():
+                if descent.moving.scale is not None:
+                    descent.moving.scale.scale *= scale
             keyed.reseed(self.seed)
             metrics = {name: float(value) for name, value in self.step().items()}
         finally:
@@ -138,6 +156,8 @@ class Rehearsal:
         self._keep()
         aten = torch.ops.aten
         cells = {aten.mkldnn_rnn_layer: _recurrent, aten.mkldnn_rnn_layer_backward: _recurrent_backward}
+        attention = aten._scaled_dot_product_flash_attention_for_cpu
+        cells |= {attention: _attention, aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward}
         try:
             keyed.reseed(self.seed)
             with FlopCounterMode(display=False, custom_mapping=cells) as counter:
@@ -191,3 +211,12 @@ def _recurrent(x: Any, inner: Any, hidden: Any, *_: Any, **__: Any) -> int:
 
 def _recurrent_backward(*shapes: Any, **rest: Any) -> int:
     return 2 * _recurrent(*shapes, **rest)
+
+
+def _attention(queries: Any, keys: Any, values: Any, *_: Any, **__: Any) -> int:
+    """Of the two products, from [batch, heads, time, width] each."""
+    return 2 * queries[0] * queries[1] * queries[2] * keys[2] * (queries[3] + values[3])
+
+
+def _attention_backward(gradient: Any, *shapes: Any, **rest: Any) -> int:
+    return 2 * _attention(*shapes[:3], **rest)

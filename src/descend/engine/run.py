@@ -70,7 +70,7 @@ class Run:
     def chose(self, compute: Mapping[str, Any], notes: list[str]) -> None:
         """Write into run.json how the run computes, and what the engine tried to find that out."""
         written = self.description
-        written["compute"] |= {**compute, "notes": notes}
+        written["compute"] = {**written.get("compute", {}), **compute, "notes": notes, "chosen": True}
         self.describe(written)
 
     def log(self, line: Mapping[str, Any]) -> None:

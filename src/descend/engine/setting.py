@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from descend.engine import memory, onednn
-from descend.engine.compiling import compile_networks, compile_steps, decompile
+from descend.engine.compiling import Form, compile_networks, compile_steps, decompile
 from descend.engine.compute import Compute
 from descend.engine.passes import Clock
 from descend.engine.ranks import Ranks
@@ -26,44 +26,58 @@ class Setting:
     def __init__(self, task: Task, ranks: Ranks, clock: Clock):
         self.task, self.ranks, self.clock = task, ranks, clock
         self.compute = Compute().settled()
+        self.forms: dict[str, Form] = {}
+        """Of the batches that are computed by one graph, by descent; a run that goes on is told them."""
+        self._before = torch.get_num_threads(), memory.held(), onednn.used()
         self._laid: list[Tensor] = []
         self._compiled = False
         self._made: dict[Any, Any] = {}
 
     def install(self, compute: Compute) -> None:
-        """Compute in this way from now on; all its choices are made.
-
-        Filters change their layout only before the first step: moments are laid out as their parameters are then.
-        """
+        """Compute in this way from now on; all its choices are made."""
         self.compute = compute
         if compute.threads != torch.get_num_threads():
             torch.set_num_threads(compute.threads or 1)
         memory.hold(bool(compute.hold_memory))
         onednn.use(bool(compute.onednn))
-        self._lay(bool(compute.channels_last))
+        laid = self._lay(bool(compute.channels_last))
         if self._compiled:  # by us: what came compiled stays so
             decompile(self.task)
         if compute.compile:
             compile_networks(self.task, self._made)
         if compute.graph:
-            compile_steps(self.task, compute, self._made)
+            compile_steps(self.task, compute, self._made, self.forms)
         self._compiled = bool(compute.compile or compute.graph)
         descents = self.task.descents().values()
         learning = {parameter for parameter in self.task.parameters() if parameter.requires_grad}
         for descent in descents:
             moved = {parameter for root in descent.roots().values() for parameter in root.parameters()}
             descent.attach(compute, self.ranks, self.clock, alone=learning <= moved)
+            if laid:  # fused kernels walk moments in their parameters' layout
+                descent.load_state_dict(descent.state_dict())
 
-    def _lay(self, channels_last: bool) -> None:
+    def leave(self) -> None:
+        """The process as it was before; the task is no longer compiled, and keeps its layout."""
+        threads, held, used = self._before
+        torch.set_num_threads(threads)
+        memory.hold(held)
+        onednn.use(used)
+        if self._compiled:
+            decompile(self.task)
+
+    def _lay(self, channels_last: bool) -> bool:
+        """Whether anything was laid out anew."""
         if not channels_last:
-            for weight in self._laid:
+            laid, self._laid = self._laid, []
+            for weight in laid:
                 weight.data = weight.data.contiguous()
-            self._laid = []
-            return
+            return bool(laid)
+        before = len(self._laid)
         for weight in filters(self.task):
             if not weight.is_contiguous(memory_format=torch.channels_last):
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
                 self._laid.append(weight)
+        return len(self._laid) > before
 
 
 def filters(task: Task) -> Iterator[nn.Parameter]:

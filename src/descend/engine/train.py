@@ -173,7 +173,7 @@ def _score(experiment: Experiment, run: Run, best: Best, fitted: Fitted) -> dict
     seconds["other"] = 2 * seconds["total"] - sum(seconds.values())
     if fitted.flops and fitted.working > SHORT:
         rate, precision = fitted.flops_per_s, fitted.compute.precision or "float32"
-        share = limits.measure(task.progress.device).share(rate, precision)
+        share = limits.measure(task.progress.device, fitted.compute.threads).share(rate, precision)
         limit = {"flops_per_s": rate, "share": round(share, 4), "of": f"a matrix product in {precision}"}
     else:
         limit = None
