@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from descend.data import Loader
-from descend.engine import Compute, Ranks, evaluate, fit
+from descend.engine import Compute, Ranks, UsageError, evaluate, fit
 from descend.functional import keyed
 from descend.optim import AdamW
 from tests.engine.pages import TwoCounts, network, points
@@ -99,3 +99,15 @@ def test_alone_nothing_is_summed():
 if __name__ == "__main__":
     _work(sys.argv[1], int(sys.argv[2]))
     os._exit(0)  # as the command does: gloo's threads can abort a process that is torn down in the usual order
+
+
+def test_each_rank_takes_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("DESCEND_RENDEZVOUS", "tcp://here:1")
+    assert [Ranks(rank, 4).device("cuda") for rank in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert Ranks(1, 2).device(None) == Ranks(1, 2).device("cuda:0") == "cuda:1"  # as rank 0 wrote it down
+    assert Ranks(1, 2).device("cpu") == "cpu"
+    assert Ranks().device("cuda:1") == "cuda:1"
+    monkeypatch.setenv("DESCEND_RENDEZVOUS", "file:///tmp/here")
+    with pytest.raises(UsageError, match="4 ranks want a GPU each, and here are 2: give --ranks 2"):
+        Ranks(1, 4).device("cuda")

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from descend.engine.errors import UsageError
+
 RANK, SIZE, RENDEZVOUS = "DESCEND_RANK", "DESCEND_RANKS", "DESCEND_RENDEZVOUS"
 """Environment of a rank's process: its number, how many there are, and the address where they meet (a file:// URL for
 one machine, tcp://host:port for several)."""
@@ -37,11 +39,24 @@ class Ranks:
         size = int(os.environ.get(SIZE, "1"))
         rank = int(os.environ.get(RANK, "0"))
         if size > 1 and not dist.is_initialized():
-            backend = "nccl" if device.startswith("cuda") else "gloo"
+            backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
             dist.init_process_group(backend, init_method=os.environ[RENDEZVOUS], rank=rank, world_size=size)
             # Left open, gloo's threads abort the process as the interpreter ends.
             atexit.register(dist.destroy_process_group)
         return cls(rank, size)
+
+    def device(self, name: str | None) -> str | None:
+        """Of several ranks that compute on GPUs, each takes one of its own.
+
+        Raises:
+            UsageError: a machine has fewer GPUs than ranks.
+        """
+        count = torch.cuda.device_count()
+        if self.size == 1 or count == 0 or not (name or "cuda").startswith("cuda"):
+            return name
+        if self.size > count and os.environ.get(RENDEZVOUS, "").startswith("file:"):  # all on this machine
+            raise UsageError(f"{self.size} ranks want a GPU each, and here are {count}: give --ranks {count}")
+        return f"cuda:{self.rank % count}"
 
     def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Every tensor summed over all ranks: one message for all tensors of a kind."""
@@ -63,7 +78,7 @@ class Ranks:
         """The greatest of all ranks' numbers: how one rank's wish to stop reaches the others."""
         if self.size == 1:
             return number
-        tensor = torch.tensor(number, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        tensor = torch.tensor(number)
         dist.all_reduce(tensor, dist.ReduceOp.MAX)
         return int(tensor)
 

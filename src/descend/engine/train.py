@@ -7,7 +7,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ def train(
     folder = Path(out)
     compute = compute or (_recorded(folder) if resume else Compute())
     ranks = Ranks.join(compute.begin().type)
+    compute = replace(compute, device=ranks.device(compute.device))
     stream = experiment.stream()
     length = steps if steps is not None else experiment.length(stream)
     # What cannot be written down is said before the first step, not when the best model is to be saved.
