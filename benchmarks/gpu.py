@@ -4,9 +4,9 @@
     python benchmarks/gpu.py --device cpu --workloads mlp --seconds 60     # a rehearsal without one
 
 The systems of `engine.py` that are ours or a loop by hand, each in a process of its own. Rows: {device, workload,
-system, setting, samples_per_s, ratio_to_textbook, first_step_s, notes}, written after each measurement; what does not
-fit into the time is left out and named. Packages of the project that are missing there, and that measuring does not
-need, are stood in for.
+system, setting, samples_per_s, ratio_to_textbook, share_of_limit, first_step_s, shares, notes}, one measurement each,
+written after it; the largest workload comes first, and what does not fit into the time is left out and named. Packages
+of the project that are missing there, and that measuring does not need, are stood in for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ HOME = Path(__file__).resolve().parent
 SYSTEMS = ("textbook", "eager", "tensors", "ours", "ours_best")
 UNNEEDED = ("jaxtyping", "PIL", "safetensors", "safetensors.torch")
 """Packages whose names the engine imports and whose code a measurement never runs."""
+EACH = 120.0
+"""Seconds of one measurement at most: one that hangs must not take the others' time."""
 
 
 def one(system: str, workload: str, device: str) -> dict[str, Any]:
@@ -35,6 +38,10 @@ def one(system: str, workload: str, device: str) -> dict[str, Any]:
     for name in [name for name in UNNEEDED if importlib.util.find_spec(name.partition(".")[0]) is None]:
         sys.modules[name] = stand_in = MagicMock()
         stand_in.__spec__ = ModuleSpec(name, None)  # the compiler asks every module for it
+    if system == "limit":
+        from descend.engine.limits import measure
+
+        return asdict(measure(device))
     from workloads import WORKLOADS
 
     return importlib.import_module(f"systems.{system}").measure(WORKLOADS[workload], device)
@@ -46,7 +53,7 @@ def apart(system: str, workload: str, device: str, seconds: float) -> dict[str, 
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return "no time was left"
+        return f"it took more than {seconds:.0f} s"
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["it died without a word"])[-1]
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -81,16 +88,20 @@ def main() -> None:
         told.json.parent.mkdir(parents=True, exist_ok=True)
         told.json.write_text("[]\n")
     found, device = [], name_of(told.device)
-    for workload in told.workloads or WORKLOADS:
+    limit = apart("limit", "", told.device, EACH)
+    if isinstance(limit, str):
+        raise SystemExit(f"the limits of {told.device} cannot be measured: {limit}")
+    for workload in told.workloads or reversed(WORKLOADS):
         textbook = None
         for system in told.systems:
             left = end - time.monotonic()
-            measured = apart(system, workload, told.device, left) if left > 0 else "no time was left"
+            measured = apart(system, workload, told.device, min(left, EACH)) if left > 0 else "no time was left"
             if isinstance(measured, str):
                 print(f"{workload:10} {system:10} left out: {measured}", flush=True)
                 continue
             rate = measured["samples_per_s"] * WORKLOADS[workload].unit
             textbook = rate if system == "textbook" else textbook
+            most = limit[measured.get("precision", "float32")]
             found.append(
                 {
                     "device": device,
@@ -99,7 +110,9 @@ def main() -> None:
                     "setting": SETTINGS[system],
                     "samples_per_s": round(rate, 1),
                     "ratio_to_textbook": round(rate / textbook, 2) if textbook else None,
+                    "share_of_limit": round(measured["samples_per_s"] * WORKLOADS[workload].flops / most, 3),
                     "first_step_s": round(measured["first_step_s"], 2),
+                    "shares": measured.get("shares"),
                     "notes": measured.get("notes", []),
                 }
             )

@@ -194,7 +194,7 @@ class Meter:
     def _done(self) -> float:
         """The time, once the device has done all that it was asked."""
         if self.device != "cpu":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     def row(self) -> dict[str, float]:

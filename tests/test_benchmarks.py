@@ -46,6 +46,7 @@ def test_the_gpu_script_writes_rows_and_names_what_it_left_out(seconds, systems,
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [row["system"] for row in rows] == systems
     assert all(row["ratio_to_textbook"] == 1.0 and row["device"] == "cpu" for row in rows)
+    assert all(0 < row["share_of_limit"] < 2 for row in rows)
     assert ("left out: no time was left" in done.stdout) == (not systems)
 
 
