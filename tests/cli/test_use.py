@@ -1,5 +1,6 @@
 """Evaluating and predicting from a run's folder."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -167,6 +168,16 @@ def test_predict_reads_a_line_or_a_file_of_text(reviews, tmp_path, capsys, monke
     Path("new.csv").write_text("text\na fine film\n")
     assert main(["predict", str(reviews), "new.csv"]) == 0
     assert capsys.readouterr().out.startswith("new.csv:2: good (")
+    Path("new.jsonl").write_text('{"text": "a fine film", "label": "bad"}\n\n{"text": "a poor film"}\n')
+    Path("new.csv.gz").write_bytes(gzip.compress(b"text\na fine film\n"))
+    assert main(["predict", str(reviews), "new.jsonl", "new.csv.gz"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[0] for line in said] == ["new.jsonl:1: good", "new.jsonl:3: bad", "new.csv.gz:2: good"]
+    Path("gap.csv").write_text('text\na fine film\n""\n')
+    assert main(["predict", str(reviews), "gap.csv"]) == 3
+    found = capsys.readouterr()
+    assert found.out.startswith("gap.csv:2: good (")
+    assert "gap.csv:3: the text '' has no word" in found.err
     Path("strange.txt").write_bytes("pi\u00e8tre film".encode("latin-1"))
     for words, code, message in (
         (["nothing.txt"], 2, "there is no file nothing.txt"),

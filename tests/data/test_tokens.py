@@ -40,6 +40,15 @@ def test_bytes_know_every_text(name, text):
     assert codec.text(numbers) == text
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_a_special_token_written_out_is_text(name):
+    codec = TextCodec(MADE[name]().to_str())
+    numbers = codec.numbers("the <eos> cat <pad>")
+    assert not {PAD, BEGIN, END} & set(numbers)
+    if name in ("utf8", "byte_pairs"):
+        assert codec.text(numbers) == "the <eos> cat <pad>"
+
+
 def test_what_training_texts_do_not_show_is_unknown():
     assert TextCodec(characters(["abc"]).to_str()).numbers("abx") == [4, 5, UNKNOWN]
     codec = TextCodec(words(["to be or not to be"], least=2).to_str())

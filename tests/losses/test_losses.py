@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from descend import losses
 from descend.functional import keyed
@@ -219,6 +220,21 @@ def test_words_a_part_at_a_time_are_the_same(smoothing, bias, monkeypatch, recwa
         found.append((mean.value(), mean.counts, states.grad, weight.grad))
     torch.testing.assert_close(*found)
     assert not [one for one in recwarn if "label_smoothing" in str(one.message)]
+
+
+def test_many_words_add_up_in_bfloat16_too():
+    """16,384 words of about 10 each: their sum in bfloat16 would stop near 2,000."""
+    generator = keyed.generator(2)
+    states = torch.randn(64, 256, 32, generator=generator).bfloat16().requires_grad_()
+    weight = (0.1 * torch.randn(4096, 32, generator=generator)).requires_grad_()
+    target = torch.randint(4096, (64, 256), generator=generator)
+    found = losses.word_cross_entropy(states, target, weight, ignore_index=0).value()
+    (own,) = torch.autograd.grad(found, weight)
+    logits = functional.linear(states.detach().float(), weight)
+    meant = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=0)
+    (true,) = torch.autograd.grad(meant, weight)
+    torch.testing.assert_close(found, meant, rtol=1e-3, atol=0)
+    assert (own - true).norm() < 0.01 * true.norm()
 
 
 @pytest.mark.parametrize("ignored", [-100, -1, 255])

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch.nn import functional
 
-from descend.data import BadData
+from descend.data import BadData, datasets
 from descend.functional import keyed
 from descend.ship import huggingface, load, minilm
 
@@ -235,6 +235,75 @@ def test_a_folder_is_saved_as_ours_and_taught_on(saved, tmp_path):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(BadData, match=r"tokenizer\.json is not there"):
         load(folder)
+
+
+def test_what_stands_for_a_sentence_is_read(tmp_path):
+    theirs = made("bert").eval()
+    theirs.save_pretrained(tmp_path)
+    ids = torch.tensor([letters(tmp_path, "bert").encode("abcab").ids])
+    hidden = theirs(input_ids=ids).last_hidden_state[0].detach()
+    pooling = tmp_path / "1_Pooling"
+    pooling.mkdir()
+    for name, point in (("max", hidden.amax(0)), ("cls", hidden[0]), ("mean", hidden.mean(0))):
+        kind = f"pooling_mode_{name}_token" + ("" if name == "cls" else "s")
+        (pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 12, kind: True}))
+        found = torch.tensor(load(tmp_path).predict("abcab")["embedding"])
+        torch.testing.assert_close(found, functional.normalize(point, dim=0), rtol=1e-5, atol=1e-5)
+    (pooling / "config.json").write_text('{"pooling_mode_lasttoken": true}')
+    with pytest.raises(BadData, match="1_Pooling asks for pooling_mode_lasttoken; known is one of"):
+        load(tmp_path)
+    (pooling / "config.json").unlink()
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 4}')
+    assert load(tmp_path).codec.numbers("abcab")[-1] == 1  # cut, and its end is there
+    assert len(load(tmp_path).codec.numbers("abcab")) == 4
+    (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense"}]')
+    with pytest.raises(BadData, match=r"modules\.json asks for Dense"):
+        load(tmp_path)
+
+
+def test_bert_as_it_was_first_written(tmp_path):
+    made("bert").save_pretrained(tmp_path)
+    file, meant = tmp_path / "model.safetensors", huggingface.network(tmp_path)
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = {
+        next((name.replace(new, was) for new, was in old.items() if new in name), name): tensor
+        for name, tensor in load_file(file).items()
+    }
+    assert any("gamma" in name for name in tensors)
+    save_file(tensors, file)
+    for one, other in zip(huggingface.network(tmp_path).parameters(), meant.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_pairs_for_a_network_of_theirs_end_as_its_texts_do(tmp_path):
+    made("bert").save_pretrained(tmp_path)
+    letters(tmp_path, "bert")
+    rows = [("ab", "cd"), ("e", "abcdeabcdeabcdeabcde")]
+    with pytest.warns(UserWarning, match="3 of 6 answers have more than 16 tokens"):
+        data = datasets.pairs([rows] * 3, load(tmp_path).codec)
+    assert data.train.answers[0].tolist() == [0, 5, 6, 1]
+    assert len(data.train.answers[1]) == 16
+    assert data.train.answers[1][-1] == 1
+
+
+def test_marian_does_not_say_what_is_banned(tmp_path):
+    theirs = made("marian")
+    with torch.no_grad():
+        theirs.final_logits_bias[0, 0] = 50
+    theirs.save_pretrained(tmp_path)
+    letters(tmp_path, "marian")
+    config = json.loads((tmp_path / "config.json").read_text())
+    for name in ("config.json", "generation_config.json"):
+        (tmp_path / "generation_config.json").unlink(missing_ok=True)
+        (tmp_path / "config.json").write_text(json.dumps({**config, "eos_token_id": 1}))
+        assert load(tmp_path).predict("abcab")["text"] == ""  # padding alone, which is no text
+        more = {"bad_words_ids": [[0]]}
+        before = {**config, "eos_token_id": 1} if name == "config.json" else {}
+        (tmp_path / name).write_text(json.dumps({**before, **more}))
+        assert load(tmp_path).predict("abcab")["text"] != ""
+    (tmp_path / "generation_config.json").write_text('{"bad_words_ids": [[3, 4]]}')
+    with pytest.raises(BadData, match="bans words of several tokens"):
+        load(tmp_path)
 
 
 def test_minilm_is_transformers_own():

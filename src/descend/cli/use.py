@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from descend.data import Codec, Splits, Stream
     from descend.engine import Predictor
 
-TABLES = {".csv", ".tsv", ".parquet", ".pq"}
+TABLES = {".csv", ".tsv", ".parquet", ".pq", ".jsonl"}
 """Files that hold one example a row."""
 LONGEST = 200
 """Letters of one thing in a line for a person."""
@@ -128,7 +128,7 @@ class Predicting:
     run: Place[Path]
     """Folder of the run, or of a model."""
     files: Place[Annotated[tuple[str, ...], tyro.conf.arg(name="file")]]
-    """Pictures, texts, or tables (.csv, .tsv, .parquet) with one example a row; or a text itself."""
+    """Pictures, texts, or tables (.csv, .tsv, .parquet, .jsonl) with one example a row; or a text itself."""
     encoding: str | None = None
     """Of files of text; as the run's own where not given."""
     json: bool = False
@@ -153,25 +153,49 @@ def predict(words: Sequence[str]) -> None:
         raise Wrong(f"there is no file {missing}")
     examples = (one for word in form.files for one in _examples(word, predictor.codec, form.encoding))
     while part := list(islice(examples, TOGETHER)):
-        for (name, _), answer in zip(part, predictor.predict([raw for _, raw in part]), strict=True):
+        for name, answer in _answered(predictor, part):
             if form.out is not None and "png" in answer:
                 answer["png"] = _written(answer["png"], form.out / f"{Path(name).stem}.png")
             line = json.dumps({"input": name, **answer}) if form.json else f"{_short(name)}: {_said(answer)}"
             print(line, flush=True)
 
 
+def _answered(predictor: Predictor, part: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The answers, all at once; where one example cannot be read, one by one up to that, which is named."""
+    from descend.data import BadData
+
+    try:
+        yield from zip([name for name, _ in part], predictor.predict([raw for _, raw in part]), strict=True)
+        return
+    except BadData:
+        pass
+    for name, raw in part:
+        try:
+            (answer,) = predictor.predict([raw])
+        except BadData as error:
+            raise error if name in str(error) else BadData(f"{name}: {error}") from None
+        yield name, answer
+
+
 def _examples(word: str, codec: Codec | None, encoding: str | None) -> Iterator[tuple[str, Any]]:
     """(name, raw example) of a file: itself, its rows, or its texts; or of a text."""
     file = Path(word)
-    if not _is_file(word) or file.suffix.lower() not in TABLES:
+    bare = file.with_suffix("") if file.suffix == ".gz" else file
+    kind = bare.suffix.lower()
+    if not _is_file(word) or kind not in TABLES:
         parts = None if codec is None else codec.parts(file if _is_file(word) else word, encoding)
         yield from [(word, file)] if parts is None else parts
         return
+    from descend.data.datasets.rows import objects
     from descend.data.datasets.table import read_table
 
-    columns = read_table(file, encoding or "utf-8")
+    encoding = encoding or str(getattr(codec, "encoding", "utf-8"))
+    if kind == ".jsonl":
+        yield from ((f"{file}:{number}", row) for number, row in objects(file, encoding))
+        return
+    columns = read_table(file, encoding)
     # The header of a text is line 1, so that the number is the line an editor shows.
-    first = 1 if file.suffix.lower() in (".parquet", ".pq") else 2
+    first = 1 if kind in (".parquet", ".pq") else 2
     for number, row in enumerate(zip(*columns.values(), strict=True), first):
         yield f"{file}:{number}", dict(zip(columns, row, strict=True))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
+from typing import Any
 
 from descend.data.errors import BadData
 
@@ -22,7 +24,7 @@ def read_text(raw: str | bytes | Path, encoding: str = "utf-8") -> str:
         content = gzip.decompress(content) if name.endswith(".gz") else content
     except FileNotFoundError:
         raise BadData(f"there is no file {name}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadData(f"{name} cannot be read ({error})") from None
     try:
         text = content.decode(encoding).removeprefix("\ufeff")
@@ -40,6 +42,18 @@ def read_text(raw: str | bytes | Path, encoding: str = "utf-8") -> str:
             "--encoding utf-16"
         )
     return text
+
+
+def written(value: Any, where: str) -> str:
+    """What stands in one place of a table, as a text.
+
+    Raises:
+        BadData: nothing stands there, or neither a text nor a number.
+    """
+    if value is None or value != value or isinstance(value, list | tuple | dict):  # not a number is not itself
+        what = "holds nothing" if value is None or value != value else f"holds a {type(value).__name__}"
+        raise BadData(f"{where} {what}, where a text is looked for: fill it in, or leave the row out")
+    return str(value)
 
 
 def read_lines(raw: str | bytes | Path, encoding: str = "utf-8") -> list[str]:

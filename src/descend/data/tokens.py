@@ -80,7 +80,8 @@ def words(texts: Iterable[str], least: int = 2, lowercase: bool = True) -> Token
 
 def from_json(content: str, length: int | None = None) -> Tokenizer:
     """A tokenizer as the library writes it, which cuts what is longer than ``length`` tokens, where one is given,
-    and pads nothing.
+    and pads nothing. Of ours, a special token that is written out in a text is text; others read it as the token, as
+    prompts of theirs are written so.
 
     Raises:
         BadData: the content is none.
@@ -90,6 +91,7 @@ def from_json(content: str, length: int | None = None) -> Tokenizer:
     except Exception as error:  # the library raises what has no name of its own
         raise BadData(f"this is no tokenizer of the tokenizers library: {error}") from None
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = [tokenizer.id_to_token(number) for number in range(len(SPECIAL))] == list(SPECIAL)
     if length is None:
         tokenizer.no_truncation()
     else:

@@ -41,15 +41,21 @@ def word_cross_entropy(
         )
     flat, words = states.flatten(0, 1), target.flatten()
     if cap is None and flat.shape[0] * weight.shape[0] > LARGE:
+        # Of bfloat16, torch adds the parts up in bfloat16 too, where a sum of thousands takes nothing on any more. On CPU
+        # it makes the products in float32 whatever it is given; elsewhere each word's own is asked for, which costs one
+        # more product on the way back.
+        flat = flat.float() if flat.device.type == "cpu" and flat.dtype == torch.bfloat16 else flat
+        brief = flat.dtype == torch.bfloat16
         total = functional.linear_cross_entropy(
             flat,
             weight.to(flat.dtype),
             words.long(),
             linear_bias=None if bias is None else bias.to(flat.dtype),
-            reduction="sum",
+            reduction="none" if brief else "sum",
             ignore_index=ignore_index,
             options=torch.nn.LinearCrossEntropyOptions(),
         )
+        total = total.float().sum() if brief else total
         if label_smoothing:
             # -log p is log Σ exp - logit, so that a share ε for all words adds ε · (the word's logit - their mean).
             own, kept = words.where(words != ignore_index, 0), (words != ignore_index)

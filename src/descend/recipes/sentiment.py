@@ -41,7 +41,7 @@ FINE = AdamW(
 )
 
 
-def lstm() -> Plan:
+def lstm(length: int) -> Plan:
     """Read both ways; the greatest of each number stands for the text."""
 
     def network(vocabulary: int, classes: int) -> nn.Module:
@@ -51,17 +51,17 @@ def lstm() -> Plan:
     return Plan(network, SCRATCH)
 
 
-def transformer() -> Plan:
+def transformer(length: int) -> Plan:
     """Two blocks; the mean of the tokens stands for the text."""
 
     def network(vocabulary: int, classes: int) -> nn.Module:
-        encoder = BERT(vocabulary, 128, 4, 2, 64, dropout=0.3, spread=0.3)
+        encoder = BERT(vocabulary, 128, 4, 2, length, dropout=0.3, spread=0.3)
         return TextClassifier(encoder, 128, classes, MeanOfTokens(), 0.5)
 
     return Plan(network, SCRATCH)
 
 
-def pretrained(folder: Path) -> Plan:
+def pretrained(folder: Path, length: int) -> Plan:
     """An encoder of Hugging Face's, which knows its language, behind the tokenizer that it was taught with.
 
     A few thousand texts move it anywhere near its weights, so four copies are taught and averaged, each over its way
@@ -86,21 +86,23 @@ def pretrained(folder: Path) -> Plan:
                 module.dropout = 0.0
         return Soup(TextClassifier(encoder, encoder.width, classes, MeanOfTokens()), 4)
 
-    return Plan(network, FINE, TextCodec(codec.tokenizer, min(64, encoder.length), marked=True), batch=128, epochs=13)
+    read = TextCodec(codec.tokenizer, min(length, encoder.length), marked=True)
+    return Plan(network, FINE, read, batch=128, epochs=13)
 
 
-def english() -> Plan:
+def english(length: int) -> Plan:
     """From MiniLM's weights."""
-    return pretrained(minilm())
+    return pretrained(minilm(), length)
 
 
 @recipe
 def sentiment(
-    model: Annotated[Callable[[], Plan], Choice(lstm=lstm, transformer=transformer, minilm=english)] = lstm,
+    model: Annotated[Callable[[int], Plan], Choice(lstm=lstm, transformer=transformer, minilm=english)] = lstm,
     weights: Path | None = None,
     data: Path | None = None,
     text: str = "text",
     label: str = "label",
+    length: int = 64,
     batch: int | None = None,
     epochs: int | None = None,
     encoding: str = "utf-8",
@@ -108,7 +110,7 @@ def sentiment(
     """Tell good reviews from bad ones, by one sentence each; or texts of any labels.
 
     These come from a table (.csv, .tsv, .parquet, .jsonl) with the columns --text and --label, or from a folder
-    LABEL/*.txt.
+    LABEL/*.txt; of each, --length tokens are read.
 
     descend train sentiment                                  # 0.820 in 105 s, on one core
     descend train sentiment --model transformer              # 0.803 in 77 s
@@ -116,8 +118,8 @@ def sentiment(
     descend train sentiment --data letters.csv --label topic
     descend train sentiment --weights bert-large/            # for a GPU: in a folder of Hugging Face's
     """
-    plan = model() if weights is None else pretrained(weights)
-    splits = datasets.sst2(plan.codec) if data is None else own(data, text, label, plan.codec, encoding)
+    plan = model(length) if weights is None else pretrained(weights, length)
+    splits = datasets.sst2(plan.codec, length) if data is None else own(data, text, label, plan.codec, length, encoding)
     assert isinstance(splits.train, Texts)
     assert isinstance(splits.codec, TextCodec)
     batch = plan.batch if batch is None else batch
@@ -130,6 +132,6 @@ def sentiment(
     )
 
 
-def own(path: Path, text: str, label: str, codec: TextCodec | None, encoding: str) -> Splits:
-    found = datasets.rows(path, text, label, encoding)
-    return datasets.labelled(datasets.by_key(found, labels=True), codec, 64, path.stem)
+def own(path: Path, text: str, label: str, codec: TextCodec | None, length: int, encoding: str) -> Splits:
+    found = datasets.by_key(datasets.rows(path, text, label, encoding), labels=True)
+    return datasets.labelled(found, codec, length, path.stem, encoding, text)

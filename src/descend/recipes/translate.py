@@ -56,12 +56,13 @@ def translate(
         splits = datasets.multi30k(source, answer, vocabulary)
     else:
         found = datasets.parallel(data, into, encoding)
-        splits = datasets.pairs(datasets.by_key(found), None, vocabulary, name=data.stem)
+        splits = datasets.pairs(datasets.by_key(found), None, vocabulary, name=data.stem, encoding=encoding)
     assert isinstance(splits.train, Texts)
     assert isinstance(splits.codec, TextCodec)
+    most = max(100, *map(len, splits.train.answers or []))
     optimizer = Muon(0.015, weight_decay=0.05, rest_lr=2e-3, schedule=OneCycle(), average=EMA(0.998))
     return Experiment(
-        task=Translate(model(splits.codec.vocabulary, width), optimizer, splits.codec),
+        task=Translate(model(splits.codec.vocabulary, width), optimizer, splits.codec, most=most),
         data=splits,
         batch=batch,
         epochs=epochs,

@@ -109,6 +109,9 @@ def _bert(c: Config) -> models.BERT:
 
 def _bert_whole(tensors: Tensors, config: Config) -> Tensors:
     bare = {name.removeprefix("bert."): tensor for name, tensor in tensors.items()}
+    # As the first of them were written, and are to this day.
+    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
+        bare = {name.replace(old, new): tensor for name, tensor in bare.items()}
     return _joined(bare, "self.key.", "self.value.", "self.both.")
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -90,21 +91,61 @@ def predictor(folder: str | Path) -> Predictor:
     end = config.get("eos_token_id")
     end = end[0] if isinstance(end, list) else -1 if end is None else end
     if isinstance(made, models.BERT):
-        pooling = folder / "1_Pooling" / "config.json"
-        first = pooling.is_file() and _json(pooling).get("pooling_mode_cls_token")
-        summary = models.FirstToken() if first else models.MeanOfTokens()
-        return Predictor(Sentences(made, optimizer, summary).eval(), TextCodec(content, made.length, marked=True))
+        summary, length = _sentences(folder, made.length)
+        codec = TextCodec(content, length, marked=True)
+        # What stands behind a text stands behind an answer too, where pairs of texts are learned from.
+        last = codec.tokens.encode("").ids[-1:]
+        codec = TextCodec(content, length, marked=True, end=last[0] if last else -1)
+        return Predictor(Sentences(made, optimizer, summary).eval(), codec)
     if isinstance(made, models.GPT):
         task = Language(made, optimizer, Greedy(), most=100, end=end, window=config.get("max_position_embeddings"))
         room = made.length or min(LONGEST, config.get("max_position_embeddings") or LONGEST)
         codec = PromptCodec(content, room, marked=True, end=end)
         return Predictor(task.eval(), codec)
     codec = TextCodec(content, config["max_position_embeddings"], marked=True, end=end)
-    task = Translate(made, optimizer, codec, most=100, begin=config["decoder_start_token_id"])
+    begin, never = config["decoder_start_token_id"], _never(folder, config)
+    task = Translate(made, optimizer, codec, most=100, begin=begin, never=never)
     return Predictor(task.eval(), codec)
 
 
-def _json(path: Path) -> Config:
+SUMMARIES = {
+    "pooling_mode_cls_token": models.FirstToken(),
+    "pooling_mode_max_tokens": models.MostOfTokens(),
+    "pooling_mode_mean_tokens": models.MeanOfTokens(),
+}
+"""What stands for a text, as sentence-transformers call it."""
+
+
+def _sentences(folder: Path, length: int) -> tuple[models.Summary, int]:
+    """What stands for a text, and how many tokens of it are read, as sentence-transformers wrote them beside the
+    network; the mean, and all that it takes, where they did not."""
+    parts = [part["type"].rpartition(".")[2] for part in _beside(folder / "modules.json", [])]
+    strange = [part for part in parts if part not in ("Transformer", "Pooling", "Normalize")]
+    if strange:
+        raise BadData(f"{folder}: modules.json asks for {strange[0]} behind the network, which is not known here")
+    pooling = _beside(folder / "1_Pooling" / "config.json", {})
+    asked = [name for name, on in pooling.items() if name.startswith("pooling_mode_") and on is True]
+    if not asked:
+        asked = ["pooling_mode_mean_tokens"]
+    if len(asked) > 1 or asked[0] not in SUMMARIES:
+        raise BadData(f"{folder}: 1_Pooling asks for {' and '.join(asked)}; known is one of {', '.join(SUMMARIES)}")
+    most = _beside(folder / "sentence_bert_config.json", {}).get("max_seq_length")
+    return SUMMARIES[asked[0]], min(length, most or length)
+
+
+def _never(folder: Path, config: Config) -> tuple[int, ...]:
+    """Tokens that must not be told, as Marian's padding, of which it is surest."""
+    banned = _beside(folder / "generation_config.json", {}).get("bad_words_ids") or config.get("bad_words_ids") or []
+    if any(len(word) != 1 for word in banned):
+        raise BadData(f"{folder}: bad_words_ids bans words of several tokens; single ones alone are known here")
+    return tuple(word[0] for word in banned)
+
+
+def _beside(path: Path, otherwise: Any) -> Any:
+    return _json(path) if path.is_file() else otherwise
+
+
+def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

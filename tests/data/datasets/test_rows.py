@@ -1,5 +1,6 @@
 """Texts in the files that people keep them in, and what is wrong with those."""
 
+import gzip
 import json
 
 import numpy as np
@@ -32,6 +33,8 @@ def test_rows_of_every_kind_of_file_are_the_same(tmp_path):
         ('{"text": "a"}\n', "line 1, has no 'label': it has text"),
         ('{"text": "a", "label": "b"}\n\n[1]\n', "line 3, has no 'text': it has list"),
         ("{\n", "line 1, is no JSON"),
+        ('{"text": "a", "label": null}\n', "line 1, label holds nothing, where a text is looked for"),
+        ('\n{"text": ["a"], "label": "b"}\n', "line 2, text holds a list"),
     ],
 )
 def test_a_broken_line_is_named(content, message, tmp_path):
@@ -67,6 +70,11 @@ def test_files_that_are_no_text_are_refused_by_their_byte(tmp_path):
     (tmp_path / "torn.txt.gz").write_bytes(b"\x1f\x8b\x08torn")
     with pytest.raises(BadData, match="cannot be read"):
         read_text(tmp_path / "torn.txt.gz")
+    whole = bytearray(gzip.compress(b"a text of some words. " * 400))
+    whole[len(whole) // 2] ^= 255
+    (tmp_path / "torn.txt.gz").write_bytes(whole)
+    with pytest.raises(BadData, match="cannot be read"):
+        read_text(tmp_path / "torn.txt.gz")
 
 
 def test_a_corpus_is_packed_into_files_that_are_only_looked_into(tmp_path, monkeypatch):
@@ -88,6 +96,7 @@ def test_a_corpus_is_packed_into_files_that_are_only_looked_into(tmp_path, monke
     (tmp_path / "texts" / "strange.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(BadData, match="is not utf-8 at byte 0"):
         datasets.corpus(tmp_path / "texts", length=16, held=0.25, vocabulary=300)
+    assert not list((tmp_path / "cache" / "tokens").glob(".*"))  # nothing half done stays
     with pytest.raises(BadData, match="holds 0 files"):
         datasets.corpus(tmp_path / "cache")
 
@@ -143,6 +152,8 @@ def test_labelled_words_are_read_and_each_word_has_one_label(tmp_path):
     (tmp_path / "b.txt").write_text("Mary NNP\nwent\n")
     with pytest.raises(BadData, match="line 2: 'went' has no label"):
         datasets.conll(tmp_path / "b.txt")
+    with pytest.raises(BadData, match="line 1: 'Mary NNP' has 2 columns, and 2 is asked for"):
+        datasets.conll(tmp_path / "b.txt", column=2)
     with pytest.raises(BadData, match="the test part has the label 'X'"):
         datasets.tagged([texts, texts, [[("a", "X")]]], codec)
 

@@ -162,8 +162,7 @@ def test_a_wide_and_a_long_field(tmp_path):
     names = [f"c{i}" for i in range(3000)]
     found = read_table(write(tmp_path, ",".join(names) + "\n" + ",".join(map(str, range(3000))) + "\n"))
     assert found["c2999"] == ("2999",)
-    with pytest.raises(BadData, match=r"a\.csv, line 2: field larger than field limit"):
-        read_table(write(tmp_path, "a,b\n1," + "x" * 200_000 + "\n"))
+    assert len(read_table(write(tmp_path, "a,b\n1," + "x" * 200_000 + "\n"))["b"][0]) == 200_000
 
 
 @pytest.mark.parametrize("text", ["utf-16", "latin-1"])

@@ -66,6 +66,7 @@ def test_texts_are_padded_to_the_longest_of_their_batch():
     pairs = Texts([[5, 6, 7], [8]], [[4], [5, 6]])
     assert pairs.gather(torch.tensor([0, 1]))["target"].tolist() == [[4, 3, -100], [5, 6, 3]]
     assert pairs.lengths.tolist() == [5, 4]
+    assert Texts([[5], [6]], np.array([1, 0])).targets().tolist() == [1, 0]
     with pytest.raises(BadData, match="text 1 has no token"):
         Texts([[1], []], [0, 1])
     with pytest.raises(BadData, match="2 texts have 1 answers"):
@@ -105,6 +106,30 @@ def test_labels_are_those_of_training():
         datasets.labelled([rows, rows, [("x", "odd")]])
     codec = TextCodec(characters(["abc"]).to_str())
     assert datasets.labelled([rows, rows, rows], codec).codec.tokenizer == codec.tokenizer
+
+
+def test_what_is_cut_is_said_and_an_answer_keeps_room_for_its_end():
+    rows = [("a b c d e", "a b c d e"), ("a", "b c d")] * 2
+    codec = TextCodec(characters(["abcde "]).to_str(), length=6)
+    with pytest.warns(UserWarning, match="are cut") as said:
+        data = datasets.pairs([rows, rows, rows], codec)
+    assert [str(one.message) for one in said] == [
+        "pairs: 6 of 12 texts have more than 6 tokens, and are cut",
+        "pairs: 6 of 12 answers have more than 6 tokens, and are cut",
+    ]
+    assert [len(answer) for answer in data.train.answers[:2]] == [6, 6]
+    assert [answer[-1] for answer in data.train.answers[:2]] == [3, 3]
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_rows_of_one_text_stay_together(labels):
+    rows = [(f"text {i % 40}", "xy"[i % 2]) for i in range(120)]
+    parts = datasets.by_key(rows, labels=labels)
+    assert sorted(row for part in parts for row in part) == sorted(rows)
+    texts = [{text for text, _ in part} for part in parts]
+    assert all(not texts[a] & texts[b] for a, b in ((0, 1), (0, 2), (1, 2)))
+    words = [[(str(i % 2), "n"), (str(i), "n")] for i in range(20)]  # they begin alike, and are others
+    assert [len(part) for part in datasets.by_key(words)] == [16, 2, 2]
 
 
 def test_stories_are_read_from_their_end():

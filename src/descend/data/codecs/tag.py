@@ -35,7 +35,7 @@ class TagCodec(TextCodec):
         """``tags``: each word and its label."""
         if self.labels is None:
             raise ValueError("this codec has no labels: TagCodec(…, labels=(…))")
-        words = cut(str(raw["text"]) if isinstance(raw, Mapping) else str(raw))
+        words = cut(self.read(raw))
         best = output.argmax(1).tolist()
         found = zip(words, self.pieces(words)[1], strict=False)
         return {"tags": [[word, self.labels[best[at]]] for word, at in found if at is not None]}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from descend.data.codecs.codec import Codec, best_labels
 from descend.data.errors import BadData
-from descend.data.reading import read_lines, read_text
+from descend.data.reading import read_lines, read_text, written
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +31,7 @@ class TextCodec(Codec):
         encoding: of files.
         marked: whether a text gets the tokens that its tokenizer puts before and behind it.
         end: the token that ends an answer.
+        column: of a table, in which the text stands.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TextCodec(Codec):
         encoding: str = "utf-8",
         marked: bool = False,
         end: int = 3,
+        column: str = "text",
     ):
         self.tokenizer = tokenizer
         self.length = length
@@ -48,10 +50,15 @@ class TextCodec(Codec):
         self.encoding = encoding
         self.marked = marked
         self.end = end
+        self.column = column
 
     def answering(self, labels: tuple[str, ...]) -> TextCodec:
         """The same codec with these labels as answers."""
-        return type(self)(self.tokenizer, self.length, labels, self.encoding, self.marked, self.end)
+        return type(self)(self.tokenizer, self.length, labels, self.encoding, self.marked, self.end, self.column)
+
+    def reading(self, encoding: str, column: str) -> TextCodec:
+        """The same codec for files of this encoding, and tables with this column."""
+        return type(self)(self.tokenizer, self.length, self.labels, encoding, self.marked, self.end, column)
 
     @cached_property
     def tokens(self) -> Tokenizer:
@@ -72,20 +79,28 @@ class TextCodec(Codec):
         return self.tokens.get_vocab_size()
 
     def encode(self, raw: str | bytes | Path | Mapping[str, Any]) -> dict[str, Tensor]:
-        """From a text; or from the path of a file, or its bytes; or from a row of a table, its column ``text``.
+        """From a text; or from the path of a file, or its bytes; or from a row of a table, by its ``column``.
 
         Raises:
             BadData: a file cannot be read or is not in this encoding, naming the byte; or the text has no token.
         """
-        if isinstance(raw, Mapping):
-            if "text" not in raw:
-                raise BadData(f"a row has the columns {', '.join(raw)}: its text is looked for in the column text")
-            raw = str(raw["text"])
-        text = read_text(raw, self.encoding)
+        text = self.read(raw)
         ids = self.numbers(text)
         if not text.strip() or not ids:
             raise BadData(f"the text {text[:40]!r} has no word: give one letter or more")
         return {"tokens": torch.tensor(ids)}
+
+    def read(self, raw: str | bytes | Path | Mapping[str, Any]) -> str:
+        """The text itself. Raises: BadData: as of `encode`; or the row has no such column, or no text there."""
+        if isinstance(raw, Mapping):
+            if self.column not in raw:
+                raise BadData(
+                    f"a row has the columns {', '.join(raw)}: its text is looked for in the column {self.column}"
+                )
+            return written(raw[self.column], f"the column {self.column}")
+        if not isinstance(raw, str | bytes | Path):
+            raise BadData(f"{str(raw)[:40]!r} is a {type(raw).__name__}: give a text, or an object with {self.column}")
+        return read_text(raw, self.encoding)
 
     def numbers(self, text: str) -> list[int]:
         """The numbers of a text's tokens, as many as are read."""

@@ -90,6 +90,7 @@ def read_table(path: Path, encoding: str = "utf-8") -> dict[str, Values]:
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
     text = read_text(path, encoding)
+    csv.field_size_limit(2**31 - 1)  # a field may be an article
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.split("\n", 1)[0]), strict=True)
     try:
         return _columns(path, lines)

@@ -20,7 +20,7 @@ def conll(path: Path, column: int = -1, encoding: str = "utf-8") -> list[Tagged]
     Sang and De Meulder 2003).
 
     Raises:
-        BadData: a line has one column alone.
+        BadData: a line has one column alone, or not the one that is asked for.
     """
     found: list[Tagged] = [[]]
     for number, line in enumerate(read_lines(path, encoding), 1):
@@ -29,6 +29,8 @@ def conll(path: Path, column: int = -1, encoding: str = "utf-8") -> list[Tagged]
             found.append([])
         elif len(fields) == 1:
             raise BadData(f"{path}, line {number}: {line!r} has no label; a line is a word and its label")
+        elif not -len(fields) <= column < len(fields):
+            raise BadData(f"{path}, line {number}: {line!r} has {len(fields)} columns, and {column} is asked for")
         else:
             found[-1].append((fields[0], fields[column]))
     return [text for text in found if text]

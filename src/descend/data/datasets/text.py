@@ -152,12 +152,15 @@ def mapped(files: Sequence[Path], codec: TextCodec, encoding: str = "utf-8") -> 
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-        with unfinished.open("wb") as out:
-            for file in files:
-                for piece in _pieces(file, encoding):
-                    out.write(_row(codec, [piece]).tobytes())
-                out.write(np.array([codec.end], _kind(codec)).tobytes())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as out:
+                for file in files:
+                    for piece in _pieces(file, encoding):
+                        out.write(_row(codec, [piece]).tobytes())
+                    out.write(np.array([codec.end], _kind(codec)).tobytes())
+            unfinished.replace(path)
+        finally:  # a file that cannot be read must not leave gigabytes behind
+            unfinished.unlink(missing_ok=True)
     return np.memmap(path, _kind(codec), "r")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ class Texts(Data):
         BadData: a text has no token, or there are not as many answers as texts.
     """
 
-    def __init__(self, texts: Tokens, target: Sequence[int] | Tokens, end: int | None = END):
+    def __init__(self, texts: Tokens, target: Sequence[int] | np.ndarray | Tokens, end: int | None = END):
         if len(texts) != len(target):
             raise BadData(f"{len(texts)} texts have {len(target)} answers: give one each")
         empty = [number for number, text in enumerate(texts) if not len(text)]
@@ -67,7 +68,7 @@ class Texts(Data):
             which = f"text {empty[0]} has no token" if empty else "there is not one text"
             raise BadData(f"{which}: leave out what is empty")
         self.texts = [np.array(text, np.int32) for text in texts]
-        classes = isinstance(target[0], int)
+        classes = np.ndim(target[0]) == 0
         self.classes = np.array(target) if classes else None
         self.answers = None if classes else [np.array(_ended(answer, end), np.int32) for answer in target]  # type: ignore[arg-type]
 
@@ -117,9 +118,18 @@ def _ended(answer: Sequence[int], end: int | None) -> list[int]:
     return list(answer) if end is None or list(answer[-1:]) == [end] else [*answer, end]
 
 
-def labelled(parts: Sequence[Rows], codec: TextCodec | None = None, length: int = 128, name: str = "texts") -> Splits:
+def labelled(
+    parts: Sequence[Rows],
+    codec: TextCodec | None = None,
+    length: int = 128,
+    name: str = "texts",
+    encoding: str = "utf-8",
+    column: str = "text",
+) -> Splits:
     """Texts and their labels, for training, validation and test; tokens are the words of the training texts, unless a
-    codec is given.
+    codec is given. What is longer than ``length`` tokens is cut.
+
+    Args: encoding, column: of the files that they come from, as others are asked about later.
 
     Raises:
         BadData: a part is empty, has a label that no training text has, or a text without a word.
@@ -129,8 +139,9 @@ def labelled(parts: Sequence[Rows], codec: TextCodec | None = None, length: int 
         from descend.data.tokens import words
 
         codec = TextCodec(words(text for text, _ in parts[0]).to_str(), length)
-    codec = codec.answering(labels)
-    data = [Texts(_numbers(part, 0, codec, name), [labels.index(label) for _, label in part]) for part in parts]
+    codec = codec.answering(labels).reading(encoding, column)
+    texts = _numbers(parts, 0, codec, name)
+    data = [Texts(own, [labels.index(label) for _, label in part]) for own, part in zip(texts, parts, strict=True)]
     return Splits(data[0], data[1], data[2], codec, name)
 
 
@@ -155,9 +166,13 @@ def pairs(
     vocabulary: int = 8000,
     length: int = 128,
     name: str = "pairs",
+    encoding: str = "utf-8",
+    column: str = "text",
 ) -> Splits:
     """Texts and their answers, for training, validation and test. One tokenizer reads both: byte pairs of the training
-    texts, unless a codec is given. What is longer than ``length`` tokens is cut, on both sides.
+    texts, unless a codec is given. What is longer than ``length`` tokens is cut, on both sides, an answer with its end.
+
+    Args: encoding, column: as of `labelled`.
 
     Raises:
         BadData: a part is empty, or a text without a word.
@@ -169,24 +184,41 @@ def pairs(
         from descend.data.tokens import byte_pairs
 
         codec = TextCodec(byte_pairs((text for pair in parts[0] for text in pair), vocabulary).to_str(), length)
-    data = [Texts(_numbers(part, 0, codec, name), _numbers(part, 1, codec, name), codec.end) for part in parts]
+    codec = codec.reading(encoding, column)
+    room = None if codec.length is None else codec.length - 1  # beside the end
+    both = zip(_numbers(parts, 0, codec, name), _numbers(parts, 1, codec, name), strict=True)
+    data = [Texts(own, [answer[:room] for answer in answers], codec.end) for own, answers in both]
     return Splits(data[0], data[1], data[2], codec, name)
 
 
 def by_key(found: Sequence[Any], key: int = 0, labels: bool = False) -> list[list[Any]]:
-    """Cut 80/10/10 by key; with ``labels``, rows of each second column alike."""
-    classes = None
+    """Cut 80/10/10 by key; with ``labels``, rows of each second column alike. Rows of one text stay together, as what
+    was learned from must not be asked again."""
+    alike: dict[Any, list[Any]] = {}
+    for row in found:
+        text = row[0] if isinstance(row[0], str) else tuple(row)  # of labelled words, all of them
+        alike.setdefault(text, []).append(row)
+    groups, classes = list(alike.values()), None
     if labels:
-        places = {label: number for number, label in enumerate(dict.fromkeys(row[1] for row in found))}
-        classes = torch.tensor([places[row[1]] for row in found])
-    return [[found[i] for i in part.tolist()] for part in split(len(found), (0.8, 0.1, 0.1), key, classes=classes)]
+        places = {label: number for number, label in enumerate(dict.fromkeys(group[0][1] for group in groups))}
+        classes = torch.tensor([places[group[0][1]] for group in groups])
+    parts = split(len(groups), (0.8, 0.1, 0.1), key, classes=classes)
+    return [[row for i in part.tolist() for row in groups[i]] for part in parts]
 
 
-def _numbers(part: Rows, side: int, codec: TextCodec, name: str) -> list[list[int]]:
-    found = [codec.numbers(row[side]) for row in part]
-    empty = next((row for row, numbers in zip(part, found, strict=True) if not numbers), None)
-    if empty is not None:
-        raise BadData(f"{name}: a text has no word; the row is {empty!r}: leave it out")
+def _numbers(parts: Sequence[Rows], side: int, codec: TextCodec, name: str) -> list[list[list[int]]]:
+    """Tokens of the texts on one side, part by part."""
+    found, cut = [], 0
+    for part in parts:
+        found.append([codec.numbers(row[side]) for row in part])
+        for row, numbers in zip(part, found[-1], strict=True):
+            if not numbers:
+                raise BadData(f"{name}: a text has no word; the row is {row!r}: leave it out")
+            if len(numbers) == codec.length:
+                cut += len(codec.tokens.encode(row[side], add_special_tokens=codec.marked)) > len(numbers)
+    if cut:
+        of = f"{sum(map(len, parts)):,} {('texts', 'answers')[side]}"
+        warnings.warn(f"{name}: {cut:,} of {of} have more than {codec.length} tokens, and are cut", stacklevel=4)
     return found
 
 

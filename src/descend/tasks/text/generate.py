@@ -161,6 +161,7 @@ def beams(
     width: int,
     end: int,
     penalty: float = 0.6,
+    never: Sequence[int] = (),
 ) -> list[list[int]]:
     """For each text the likeliest continuation found by following ``width`` candidates at a time, by their length's
     measure: log p / ((5 + n)/6)^penalty (Wu et al. 2016, eq. 14).
@@ -171,6 +172,7 @@ def beams(
         most: tokens that are told at most, of each text, so that none hangs on what it is told together with.
         end: the token that ends a text; it is not given.
         penalty: 0 compares sums, 1 nearly means.
+        never: tokens that are not told.
     """
     batch, rows = len(first), torch.arange(len(first), device=first.device)
     tokens = first.repeat_interleave(width)
@@ -182,6 +184,8 @@ def beams(
     limits: list[int] = most.tolist()
     for step in range(1, max(limits) + 1):
         chances = memory.tell(tokens[:, None]).float().log_softmax(1).view(batch, width, -1)
+        if never:
+            chances[:, :, list(never)] = -torch.inf
         vocabulary = chances.shape[2]
         found = (scores[:, :, None] + chances).flatten(1).topk(2 * width)
         before, token = found.indices // vocabulary, found.indices % vocabulary

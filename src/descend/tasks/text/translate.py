@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,6 +42,7 @@ class Translate(Task):
         most: tokens of an answer; no more than twice as many as the text's, and ten.
         penalty: of length, as of `beams`.
         begin: the token that answers begin behind.
+        never: tokens that are not told.
     """
 
     goal: Goal = Max("bleu")
@@ -55,6 +57,7 @@ class Translate(Task):
         most: int = 100,
         penalty: float = 0.6,
         begin: int = BEGIN,
+        never: Sequence[int] = (),
     ):
         super().__init__()
         self.model = model
@@ -65,6 +68,7 @@ class Translate(Task):
         self.most = most
         self.penalty = penalty
         self.begin = begin
+        self.never = never
         self.descent = Descent(model, optimizer)
 
     def forward(
@@ -93,7 +97,7 @@ class Translate(Task):
                 read = torch.full_like(rows, tokens.shape[1]) if own is None else own.sum(1)
                 most = (2 * read + 10).clamp(max=min(self.most, getattr(self.model, "length", None) or self.most))
                 memory = self.model.memory(tokens[rows], own, self.beams, int(most.max()))  # type: ignore[operator]
-                found = beams(memory, first, most, self.beams, self.codec.end, self.penalty)
+                found = beams(memory, first, most, self.beams, self.codec.end, self.penalty, self.never)
                 for row, answer in zip(rows.tolist(), found, strict=True):
                     told[row, : len(answer)] = torch.tensor(answer, dtype=told.dtype, device=told.device)
         return told
