@@ -41,9 +41,9 @@ def word_cross_entropy(
         )
     flat, words = states.flatten(0, 1), target.flatten()
     if cap is None and flat.shape[0] * weight.shape[0] > LARGE:
-        # Of bfloat16, torch adds the parts up in bfloat16 too, where a sum of thousands takes nothing on any more. On CPU
-        # it makes the products in float32 whatever it is given; elsewhere each word's own is asked for, which costs one
-        # more product on the way back.
+        # Of bfloat16, torch adds the parts up in bfloat16 too, where a sum of thousands takes nothing on any more. On
+        # CPU it makes the products in float32 whatever it is given; elsewhere each word's own is asked for, which costs
+        # one more product on the way back.
         flat = flat.float() if flat.device.type == "cpu" and flat.dtype == torch.bfloat16 else flat
         brief = flat.dtype == torch.bfloat16
         total = functional.linear_cross_entropy(
