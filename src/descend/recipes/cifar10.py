@@ -9,7 +9,19 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from descend.data import Affine, Augment, Colour, Compose, Cutout, Flip, Light, RandAugment, RandomCrop, Splits, datasets
+from descend.data import (
+    Affine,
+    Augment,
+    Colour,
+    Compose,
+    Cutout,
+    Flip,
+    Light,
+    RandAugment,
+    RandomCrop,
+    Splits,
+    datasets,
+)
 from descend.engine import Choice, Experiment, recipe
 from descend.models import Airbench, Mirrored, resnet20
 from descend.optim import EMA, Muon, OneCycle, Optimizer
@@ -52,7 +64,7 @@ def airbench(data: Splits) -> Plan:
         average=EMA(0.99),
     )
     augment = Compose((Flip(), RandomCrop(3), RandAugment((Affine(), Light(), Colour(), Cutout()), 1)))
-    # Scored twice or so: six views of all pictures take a minute.
+    # Scored at its end alone: six views of all pictures take a minute.
     return Plan(Mirrored(network, 1), optimizer, batch=500, epochs=12, augment=augment, label_smoothing=0.2, every=2000)
 
 
