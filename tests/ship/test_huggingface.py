@@ -246,11 +246,12 @@ def test_what_stands_for_a_sentence_is_read(tmp_path):
     pooling.mkdir()
     for name, point in (("max", hidden.amax(0)), ("cls", hidden[0]), ("mean", hidden.mean(0))):
         kind = f"pooling_mode_{name}_token" + ("" if name == "cls" else "s")
-        (pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 12, kind: True}))
-        found = torch.tensor(load(tmp_path).predict("abcab")["embedding"])
-        torch.testing.assert_close(found, functional.normalize(point, dim=0), rtol=1e-5, atol=1e-5)
-    (pooling / "config.json").write_text('{"pooling_mode_lasttoken": true}')
-    with pytest.raises(BadData, match="1_Pooling asks for pooling_mode_lasttoken; known is one of"):
+        for said in ({kind: True, "include_prompt": True}, {"pooling_mode": name}):
+            (pooling / "config.json").write_text(json.dumps({"word_embedding_dimension": 12, **said}))
+            found = torch.tensor(load(tmp_path).predict("abcab")["embedding"])
+            torch.testing.assert_close(found, functional.normalize(point, dim=0), rtol=1e-5, atol=1e-5)
+    (pooling / "config.json").write_text('{"pooling_mode_lasttoken": true, "pooling_mode_mean_tokens": true}')
+    with pytest.raises(BadData, match=r"1_Pooling asks for lasttoken\+mean; known is one of cls, max, mean"):
         load(tmp_path)
     (pooling / "config.json").unlink()
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 4}')

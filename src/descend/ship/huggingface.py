@@ -108,11 +108,7 @@ def predictor(folder: str | Path) -> Predictor:
     return Predictor(task.eval(), codec)
 
 
-SUMMARIES = {
-    "pooling_mode_cls_token": models.FirstToken(),
-    "pooling_mode_max_tokens": models.MostOfTokens(),
-    "pooling_mode_mean_tokens": models.MeanOfTokens(),
-}
+SUMMARIES = {"cls": models.FirstToken(), "max": models.MostOfTokens(), "mean": models.MeanOfTokens()}
 """What stands for a text, as sentence-transformers call it."""
 
 
@@ -124,13 +120,12 @@ def _sentences(folder: Path, length: int) -> tuple[models.Summary, int]:
     if strange:
         raise BadData(f"{folder}: modules.json asks for {strange[0]} behind the network, which is not known here")
     pooling = _beside(folder / "1_Pooling" / "config.json", {})
-    asked = [name for name, on in pooling.items() if name.startswith("pooling_mode_") and on is True]
-    if not asked:
-        asked = ["pooling_mode_mean_tokens"]
-    if len(asked) > 1 or asked[0] not in SUMMARIES:
-        raise BadData(f"{folder}: 1_Pooling asks for {' and '.join(asked)}; known is one of {', '.join(SUMMARIES)}")
+    on = [re.sub("^pooling_mode_|_tokens?$", "", name) for name, value in pooling.items() if value is True]
+    asked = pooling.get("pooling_mode") or "+".join(kind for kind in on if kind != "include_prompt") or "mean"
+    if asked not in SUMMARIES:
+        raise BadData(f"{folder}: 1_Pooling asks for {asked}; known is one of {', '.join(SUMMARIES)}")
     most = _beside(folder / "sentence_bert_config.json", {}).get("max_seq_length")
-    return SUMMARIES[asked[0]], min(length, most or length)
+    return SUMMARIES[asked], min(length, most or length)
 
 
 def _never(folder: Path, config: Config) -> tuple[int, ...]:
