@@ -77,7 +77,7 @@ def cifar10(
     """Tell ten kinds of things apart in small colour pictures.
 
     descend train cifar10                    # accuracy 0.914 in 18 min on two CPU cores
-    descend train cifar10 --model resnet
+    descend train cifar10 --model resnet     # 0.893 in 19 min
     """
     data = datasets.cifar10()
     plan = model(data)
