@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import FunctionType
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from descend.data import Batch
 from descend.engine.compute import Compute
 from descend.engine.passes import Loss, Metrics, metrics_of, whole
+from descend.engine.pooling import Pairs
 from descend.engine.task import Task
 
 OPTIONS: dict[str, Any] = {"fallback_random": True}
@@ -78,7 +80,7 @@ class StepGraph:
         if self.lost:
             return None
         try:
-            with self.compute.attention():
+            with self.compute.attention(), Pairs() if self.compute.device_type == "cpu" else nullcontext():
                 gradients, metrics = self._call(loss, batch, parameters, self.compute.dtype, self.compute.device_type)
         except self._failures as error:
             if not self.ran:
